@@ -1,0 +1,250 @@
+// Package cgroup makes, reads and removes the control groups that bound
+// sandboxes on the host, for cgroup v1 (one hierarchy a controller) and v2
+// (one hierarchy). It knows files below a root directory, so that its tests
+// run over a fake tree; formats are those of the kernel's
+// Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Controller names, as the kernel spells them.
+const (
+	Memory  = "memory"
+	CPU     = "cpu"
+	PIDs    = "pids"
+	CPUAcct = "cpuacct" // v1 only; part of cpu in v2
+)
+
+// period is the window over which processor time is bounded, in microseconds.
+// The kernel's default.
+const period = 100_000
+
+// Limits are what a group bounds.
+type Limits struct {
+	Memory int64   // bytes, swap included
+	CPUs   float64 // processor seconds per second
+	Tasks  int     // host processes and threads
+}
+
+// Stats are a group's counters since it was made.
+type Stats struct {
+	MemoryPeak int64
+	CPUTime    time.Duration
+	OOMKills   int64
+}
+
+// Tree is the place where this process may make groups.
+type Tree struct {
+	// Version is 1 or 2.
+	Version int
+	// mount maps a controller to the directory of its hierarchy; in v2 all
+	// map to the same.
+	mount map[string]string
+	// base is the path below mount where our groups go.
+	base string
+}
+
+// Detect finds the cgroup hierarchies below sys ("/sys/fs/cgroup" on a real
+// host), where self is the content of /proc/self/cgroup. It returns nil when
+// there is none that this process may write.
+func Detect(sys, self string) *Tree {
+	if _, err := os.Stat(filepath.Join(sys, "cgroup.controllers")); err == nil {
+		return detectV2(sys, self)
+	}
+	return detectV1(sys)
+}
+
+func detectV1(sys string) *Tree {
+	t := &Tree{Version: 1, mount: map[string]string{}, base: "tako"}
+	for _, c := range []string{Memory, CPU, PIDs, CPUAcct} {
+		dir := filepath.Join(sys, c)
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err != nil {
+			continue
+		}
+		if os.MkdirAll(filepath.Join(dir, t.base), 0o755) == nil {
+			t.mount[c] = dir
+		}
+	}
+	if len(t.mount) == 0 {
+		return nil
+	}
+	return t
+}
+
+// detectV2 uses /tako where the root of the hierarchy may be written, and the
+// process's own group where that was delegated to it.
+func detectV2(sys, self string) *Tree {
+	bases := []string{"tako"}
+	if own, ok := ownGroup(self); ok {
+		bases = append(bases, filepath.Join(own, "tako"))
+	}
+	for _, base := range bases {
+		t := &Tree{Version: 2, mount: map[string]string{}, base: base}
+		if os.MkdirAll(filepath.Join(sys, base), 0o755) != nil {
+			continue
+		}
+		enable(sys, base)
+		for _, c := range controllers(filepath.Join(sys, base)) {
+			t.mount[c] = sys
+		}
+		if len(t.mount) > 0 {
+			return t
+		}
+	}
+	return nil
+}
+
+// ownGroup reads the v2 line ("0::/path") of /proc/self/cgroup.
+func ownGroup(self string) (string, bool) {
+	for line := range strings.Lines(self) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::/"); ok {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// enable turns our controllers on for the children of every directory on the
+// way down to base. A directory that holds processes refuses; what came of it
+// is read from cgroup.controllers, so a refusal is not an error here.
+func enable(sys, base string) {
+	dir := sys
+	for _, part := range append(strings.Split(base, "/"), "") {
+		for _, c := range []string{Memory, CPU, PIDs} {
+			_ = write(filepath.Join(dir, "cgroup.subtree_control"), "+"+c)
+		}
+		dir = filepath.Join(dir, part)
+	}
+}
+
+func controllers(dir string) []string {
+	data, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
+	if err != nil {
+		return nil
+	}
+	all := strings.Fields(string(data))
+	return slices.DeleteFunc(all, func(c string) bool { return c != Memory && c != CPU && c != PIDs })
+}
+
+// Has reports whether controller c can be used.
+func (t *Tree) Has(c string) bool {
+	return t != nil && t.mount[c] != ""
+}
+
+// Group is one control group.
+type Group struct {
+	tree *Tree
+	name string // below the tree's base, without a leading slash
+}
+
+// Create makes the group name ("run/sandbox") and bounds it. On error nothing
+// is left.
+func (t *Tree) Create(name string, l Limits) (*Group, error) {
+	g := &Group{tree: t, name: name}
+	if err := g.create(l); err != nil {
+		return nil, errors.Join(fmt.Errorf("making cgroup %s: %w", name, err), g.Remove())
+	}
+	return g, nil
+}
+
+// Open returns the group name, which may not exist.
+func (t *Tree) Open(name string) *Group {
+	return &Group{tree: t, name: name}
+}
+
+func (g *Group) create(l Limits) error {
+	for _, dir := range g.dirs() {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if g.tree.Version == 2 {
+		parent := filepath.Dir(filepath.Join(g.tree.base, g.name))
+		if sys := g.anyMount(); sys != "" {
+			enable(sys, parent)
+		}
+		return g.setV2(l)
+	}
+	return g.setV1(l)
+}
+
+// Path is the group's path from the root of the hierarchy.
+func (g *Group) Path() string {
+	return "/" + filepath.Join(g.tree.base, g.name)
+}
+
+// ProcsFiles are the files to which a process writes 0 to join the group.
+func (g *Group) ProcsFiles() []string {
+	var files []string
+	for _, dir := range g.dirs() {
+		files = append(files, filepath.Join(dir, "cgroup.procs"))
+	}
+	return files
+}
+
+// dirs are the group's directories, one a hierarchy, without repetition.
+func (g *Group) dirs() []string {
+	var dirs []string
+	for _, c := range []string{Memory, CPU, PIDs, CPUAcct} {
+		if g.tree.mount[c] != "" {
+			dirs = append(dirs, g.dir(c))
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+func (g *Group) dir(controller string) string {
+	return filepath.Join(g.tree.mount[controller], g.tree.base, g.name)
+}
+
+func (g *Group) anyMount() string {
+	for _, m := range g.tree.mount {
+		return m
+	}
+	return ""
+}
+
+// set writes value to a file of the controller, if the tree has it.
+func (g *Group) set(controller, file, value string) error {
+	if !g.tree.Has(controller) {
+		return nil
+	}
+	return write(filepath.Join(g.dir(controller), file), value)
+}
+
+func (g *Group) read(controller, file string) string {
+	if !g.tree.Has(controller) {
+		return ""
+	}
+	data, err := os.ReadFile(filepath.Join(g.dir(controller), file))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// write replaces the content of a control file, which must exist: creating it
+// would mean that the controller is not there.
+func write(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// missing reports an error that means "not there".
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,210 @@
+package gvisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	_ "unsafe" // for go:linkname
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"gvisor.dev/gvisor/pkg/seccomp/precompiledseccomp"
+	"gvisor.dev/gvisor/pkg/sync"
+	"gvisor.dev/gvisor/runsc/cli"
+	"gvisor.dev/gvisor/runsc/cmd/sentry/sentrycmd"
+	"gvisor.dev/gvisor/runsc/cmd/util"
+)
+
+// sandboxArg0 is the name under which gVisor executes our binary again as a
+// sandbox. That process executes it once more, by the path below and with the
+// command "umount", to let go of /proc.
+const (
+	sandboxArg0   = "runsc-sandbox"
+	umountArg0    = "/proc/self/exe"
+	umountCommand = "umount"
+)
+
+// Annotations through which a launcher tells its child what gVisor has no
+// flag for. The guest never sees the spec.
+const (
+	annotationJoin  = "dev.tako.cgroup.procs"  // ":"-separated files to write 0 to
+	annotationTotal = "dev.tako.memory.total"  // bytes of memory that programs see
+	annotationCPUs  = "dev.tako.cpus"          // processors that programs see
+	annotationFiles = "dev.tako.tmpfs.entries" // files and directories of each tmpfs
+)
+
+// pageSize is the page size of gVisor on amd64.
+const pageSize = 4096
+
+// IsChild reports whether this process was executed by gVisor to be (a part
+// of) a sandbox. A main that links the engine asks first of all.
+func IsChild() bool {
+	if len(os.Args) == 0 {
+		return false
+	}
+	return os.Args[0] == sandboxArg0 ||
+		os.Args[0] == umountArg0 && len(os.Args) > 1 && os.Args[1] == umountCommand
+}
+
+// ChildMain runs the sandbox and does not return.
+func ChildMain() {
+	deferCollection()
+	registerPrecompiled()
+	if err := prepareChild(); err != nil {
+		reportFailure(err)
+		os.Exit(125)
+	}
+	cli.Run(nil, map[util.SubCommand]string{
+		new(sentrycmd.Boot):   "",
+		new(sentrycmd.Umount): "",
+	}, nil)
+	os.Exit(0)
+}
+
+// deferCollection keeps the garbage collector out of the boot, which is short
+// and allocates little. The first collection, when the heap has grown to a
+// size that a boot does not reach, turns it on for good: a sandbox that lives
+// on must not grow.
+func deferCollection() {
+	const bootHeap = 32 << 20
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(bootHeap)
+	sentinel := new([16]byte)
+	runtime.SetFinalizer(sentinel, func(*[16]byte) {
+		debug.SetGCPercent(100)
+		debug.SetMemoryLimit(math.MaxInt64)
+	})
+}
+
+//go:linkname precompiledPrograms gvisor.dev/gvisor/runsc/boot/filter.precompiledPrograms
+var precompiledPrograms map[string]precompiledseccomp.Program
+
+//go:linkname registerPrecompiledOnce gvisor.dev/gvisor/runsc/boot/filter.registerPrecompiledProgramsOnce
+var registerPrecompiledOnce sync.Once
+
+// registerPrecompiled fills gVisor's registry of compiled seccomp programs,
+// which a plain build leaves empty. A program is looked up by the name of the
+// exact options it was compiled for; one that is not found is compiled.
+func registerPrecompiled() {
+	registerPrecompiledOnce.Do(func() {})
+	precompiledPrograms = make(map[string]precompiledseccomp.Program)
+	for _, p := range sentryPrograms() {
+		precompiledPrograms[p.Name] = p
+	}
+}
+
+// prepareChild does, in the first of the processes that become a sandbox,
+// what gVisor leaves to its caller: joins the cgroup and corrects the numbers
+// about the host that gVisor is about to pass on. gVisor executes the binary
+// once more after it has entered its chroot; nothing is left to do then.
+func prepareChild() error {
+	boot := slices.Index(os.Args, "boot")
+	if boot < 0 || slices.Contains(os.Args[boot:], "--setup-root=false") {
+		return nil
+	}
+	spec, err := readSpec(os.Args[boot:])
+	if err != nil {
+		return err
+	}
+	if err := joinCgroup(spec.Annotations[annotationJoin]); err != nil {
+		return err
+	}
+	args, err := correctArgs(os.Args, boot, spec.Annotations)
+	os.Args = args
+	return err
+}
+
+// readSpec reads the OCI spec from the descriptor that boot was given,
+// without moving its offset.
+func readSpec(args []string) (*specs.Spec, error) {
+	fd, err := descriptor(args, "--spec-fd=")
+	if err != nil {
+		return nil, err
+	}
+	// Not through os.File, whose finalizer would close what gVisor still needs.
+	data := make([]byte, 1<<20)
+	n, err := syscall.Pread(fd, data, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reading the spec: %w", err)
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(data[:n], &spec); err != nil {
+		return nil, fmt.Errorf("decoding the spec: %w", err)
+	}
+	return &spec, nil
+}
+
+// joinCgroup moves this process into its cgroup before it does anything that
+// counts. (On v2 gVisor starts it there.)
+func joinCgroup(files string) error {
+	for file := range strings.SplitSeq(files, ":") {
+		if file == "" {
+			continue
+		}
+		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+			return fmt.Errorf("joining the sandbox's cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// correctArgs replaces the host's memory size and processor count with the
+// sandbox's. gVisor derives the number of entries a tmpfs may have from the
+// host's memory, as Linux does: half as many as there are pages.
+func correctArgs(args []string, boot int, annotations map[string]string) ([]string, error) {
+	total, err := strconv.ParseInt(annotations[annotationTotal], 10, 64)
+	if err != nil {
+		return args, fmt.Errorf("reading the memory size: %w", err)
+	}
+	entries, err := strconv.ParseInt(annotations[annotationFiles], 10, 64)
+	if err != nil {
+		return args, fmt.Errorf("reading the number of files: %w", err)
+	}
+	values := map[string]string{
+		"--total-memory":      strconv.FormatInt(total, 10),
+		"--total-host-memory": strconv.FormatInt(entries*2*pageSize, 10),
+		"--cpu-num":           annotations[annotationCPUs],
+	}
+	out := slices.Clone(args[:boot+1])
+	for i := boot + 1; i < len(args); i++ {
+		name, _, joined := strings.Cut(args[i], "=")
+		if _, ours := values[name]; !ours {
+			out = append(out, args[i])
+			continue
+		}
+		if !joined {
+			i++ // the value is the next argument
+		}
+	}
+	id := out[len(out)-1] // the container's id stays last
+	out = out[:len(out)-1]
+	for _, name := range []string{"--total-memory", "--total-host-memory", "--cpu-num"} {
+		out = append(out, name+"="+values[name])
+	}
+	return append(out, id), nil
+}
+
+// descriptor finds the number behind a flag that passes a file.
+func descriptor(args []string, flag string) (int, error) {
+	for _, arg := range args {
+		if v, ok := strings.CutPrefix(arg, flag); ok {
+			return strconv.Atoi(v)
+		}
+	}
+	return 0, fmt.Errorf("no %s among the arguments", flag)
+}
+
+// reportFailure writes err where the launcher looks for it: gVisor's log.
+func reportFailure(err error) {
+	out := os.Stderr
+	if fd, fdErr := descriptor(os.Args, "--log-fd="); fdErr == nil {
+		out = os.NewFile(uintptr(fd), "log")
+	}
+	_ = json.NewEncoder(out).Encode(crashLine{Msg: err.Error()})
+}

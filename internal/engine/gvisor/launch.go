@@ -1,0 +1,210 @@
+package gvisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"gvisor.dev/gvisor/runsc/config"
+	"gvisor.dev/gvisor/runsc/container"
+
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/lifecycle"
+)
+
+// nobody is the uid that a Sentry has on the host when tako runs as root.
+const nobody = 65534
+
+var validID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+
+// start launches spec, from a snapshot if one is given.
+func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (_ engine.Sandbox, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := e.check(spec); err != nil {
+		return nil, err
+	}
+	s := &sandbox{id: spec.ID, engine: e, done: make(chan struct{})}
+	var undo lifecycle.Undo
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, undo.Run())
+		}
+	}()
+	if err := e.bound(s, spec, &undo); err != nil {
+		return nil, err
+	}
+	inside, err := e.connect(s, &undo)
+	if err != nil {
+		return nil, err
+	}
+	defer inside.Close()
+	bundle, oci, err := e.bundle(s, spec, &undo)
+	if err != nil {
+		return nil, err
+	}
+	s.crashLog = filepath.Join(bundle, "crash.log")
+	if s.conf, err = e.config(s); err != nil {
+		return nil, err
+	}
+	if err := e.boot(ctx, s, container.Args{
+		ID: spec.ID, Spec: oci, BundleDir: bundle, Attached: true,
+		PassFiles: map[int]*os.File{engine.InitFD: inside},
+	}, snapshot, &undo); err != nil {
+		return nil, err
+	}
+	if err := s.watch(&undo); err != nil {
+		return nil, err
+	}
+	s.undo = undo.Release()
+	return s, nil
+}
+
+// check refuses what cannot be launched, before anything is acquired.
+func (e *Engine) check(spec engine.Spec) error {
+	if !validID.MatchString(spec.ID) {
+		return fmt.Errorf("sandbox id %q: it must be 1 to 64 of a-z, 0-9 and -", spec.ID)
+	}
+	for _, path := range []string{spec.Image, spec.Init} {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("image %q: it must be an absolute path", path)
+		}
+	}
+	missing := e.capabilities().Unenforced()
+	if len(missing) > 0 && !spec.Permissive {
+		return fmt.Errorf("%w: %s", engine.ErrUnenforceable, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// bound makes the sandbox's cgroup.
+func (e *Engine) bound(s *sandbox, spec engine.Spec, undo *lifecycle.Undo) error {
+	s.unenforced = e.capabilities().Unenforced()
+	if e.opts.Cgroups == nil {
+		return nil
+	}
+	group, err := e.opts.Cgroups.Create(e.opts.Group+"/"+spec.ID, cgroup.Limits{
+		Memory: spec.Memory,
+		CPUs:   spec.CPUs,
+		Tasks:  hostTasks(spec.Tasks),
+	})
+	if err != nil {
+		return err
+	}
+	s.group = group
+	undo.Add(group.Remove)
+	return nil
+}
+
+// hostTasks is the backstop for host threads. Guest tasks are not host tasks
+// one to one: systrap keeps threads for guest tasks and the Sentry a few per
+// processor. The limit that user code meets is RLIMIT_NPROC inside; meeting
+// this one would kill the Sentry.
+func hostTasks(tasks int) int {
+	return 4*tasks + 1024
+}
+
+// connect makes the control socket.
+func (e *Engine) connect(s *sandbox, undo *lifecycle.Undo) (inside *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making the control socket: %w", err)
+	}
+	inside = os.NewFile(uintptr(fds[0]), "control inside")
+	ours := os.NewFile(uintptr(fds[1]), "control")
+	defer ours.Close()
+	if s.control, err = net.FileConn(ours); err != nil {
+		inside.Close()
+		return nil, fmt.Errorf("making the control socket: %w", err)
+	}
+	undo.Add(s.closeControl)
+	return inside, nil
+}
+
+// bundle writes the spec to the directory from which the child reads it.
+func (e *Engine) bundle(s *sandbox, spec engine.Spec, undo *lifecycle.Undo) (string, *specs.Spec, error) {
+	dir := filepath.Join(e.opts.Dir, spec.ID)
+	oci := buildSpec(spec, dir)
+	if s.group != nil {
+		switch e.opts.Cgroups.Version {
+		case 1:
+			oci.Annotations[annotationJoin] = strings.Join(s.group.ProcsFiles(), ":")
+		case 2:
+			oci.Linux.CgroupsPath = s.group.Path()
+		}
+	}
+	data, err := json.Marshal(oci)
+	if err != nil {
+		return "", nil, fmt.Errorf("encoding the sandbox's spec: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", nil, fmt.Errorf("making the sandbox's bundle: %w", err)
+	}
+	undo.Add(func() error { return os.RemoveAll(dir) })
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), data, 0o600); err != nil {
+		return "", nil, fmt.Errorf("writing the sandbox's spec: %w", err)
+	}
+	return dir, oci, nil
+}
+
+func (e *Engine) config(s *sandbox) (*config.Config, error) {
+	gvisorJoins := s.group != nil && e.opts.Cgroups.Version == 2
+	return runscConfig(filepath.Join(e.opts.Dir, "state"), s.crashLog, !gvisorJoins, e.opts.DebugDir)
+}
+
+// boot starts the Sentry and then init. gVisor's calls know no context: when
+// ctx ends, whatever of the sandbox runs by then is killed, and they fail.
+func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snapshot string, undo *lifecycle.Undo) error {
+	if s.group != nil && os.Geteuid() == 0 && e.opts.Cgroups.Version == 1 {
+		if err := s.group.Chown(nobody); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { s.kill() })
+	defer stop()
+	giveBack := e.stdio.lend()
+	c, err := container.New(s.conf, args)
+	giveBack()
+	if err != nil {
+		return s.bootError(ctx, "starting the sandbox's process", err)
+	}
+	s.container = c
+	undo.Add(s.destroyContainer)
+	s.pid.Store(int64(c.Sandbox.Getpid()))
+	if s.group != nil && os.Geteuid() == 0 && e.opts.Cgroups.Version == 1 {
+		if err := s.group.Chown(0); err != nil {
+			return err
+		}
+	}
+	if snapshot == "" {
+		err = c.Start(s.conf)
+	} else {
+		err = c.Restore(s.conf, snapshot, false, false, nil)
+	}
+	if err != nil {
+		return s.bootError(ctx, "starting init in the sandbox", err)
+	}
+	return nil
+}
+
+// bootError prefers, of the things that can be said about a failed boot, that
+// it was given up, then what the sandbox's process said itself.
+func (s *sandbox) bootError(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	if said := lastWords(s.crashLog); said != "" {
+		return fmt.Errorf("%s: %s", doing, said)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

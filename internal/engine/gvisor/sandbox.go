@@ -1,0 +1,230 @@
+package gvisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/sentry/control"
+	"gvisor.dev/gvisor/pkg/sentry/kernel/auth"
+	"gvisor.dev/gvisor/pkg/state/statefile"
+	"gvisor.dev/gvisor/runsc/config"
+	"gvisor.dev/gvisor/runsc/container"
+	runsc "gvisor.dev/gvisor/runsc/sandbox"
+
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/lifecycle"
+)
+
+// sandbox is one Sentry process and what belongs to it on the host.
+type sandbox struct {
+	id         string
+	engine     *Engine
+	conf       *config.Config
+	container  *container.Container
+	control    net.Conn
+	group      *cgroup.Group // nil where there are no cgroups
+	oom        *cgroup.Watch
+	unenforced []string
+	crashLog   string // where the Sentry writes what it dies of
+
+	pid       atomic.Int64 // of the Sentry; 0 before it runs and after it was reaped
+	destroyed atomic.Bool
+	outOfMem  atomic.Bool
+
+	done chan struct{} // closed when the Sentry is dead and exit is set
+	exit engine.Exit
+
+	once       sync.Once
+	destroyErr error
+	undo       *lifecycle.Undo
+}
+
+func (s *sandbox) ID() string           { return s.id }
+func (s *sandbox) Control() net.Conn    { return s.control }
+func (s *sandbox) Unenforced() []string { return s.unenforced }
+
+func (s *sandbox) closeControl() error {
+	s.control.Close() // a second close is not a fault
+	return nil
+}
+
+// Exec starts one more program inside.
+func (s *sandbox) Exec(ctx context.Context, spec engine.ExecSpec) (engine.Process, error) {
+	if s.ended() {
+		return nil, engine.ErrGone
+	}
+	files, closeFiles, err := stdioFiles(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer closeFiles()
+	pid, err := s.container.Execute(s.conf, &control.ExecArgs{
+		Filename:         spec.Args[0],
+		Argv:             spec.Args,
+		Envv:             spec.Env,
+		WorkingDirectory: spec.Dir,
+		KUID:             auth.KUID(spec.UID),
+		KGID:             auth.KGID(spec.GID),
+		NoNewPrivileges:  true,
+		Capabilities:     &auth.TaskCapabilities{},
+		FilePayload:      control.NewFilePayload(files, nil),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("executing %s in the sandbox: %w", spec.Args[0], err)
+	}
+	return &process{sandbox: s, pid: pid}, nil
+}
+
+// stdioFiles are copies of the three streams: gVisor changes the owner of what
+// it is given, and a nil stream must be an empty one.
+func stdioFiles(spec engine.ExecSpec) (map[int]*os.File, func(), error) {
+	files := map[int]*os.File{}
+	closeAll := func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for fd, f := range []*os.File{spec.Stdin, spec.Stdout, spec.Stderr} {
+		var err error
+		switch {
+		case f != nil:
+			files[fd], err = duplicate(f)
+		case fd == 0:
+			files[fd], err = emptyStream()
+		default:
+			files[fd], err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		}
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("making the streams of a program: %w", err)
+		}
+	}
+	return files, closeAll, nil
+}
+
+// emptyStream is a pipe at its end.
+func emptyStream() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	w.Close()
+	return r, nil
+}
+
+func duplicate(f *os.File) (*os.File, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	dup := -1
+	if ctlErr := raw.Control(func(fd uintptr) {
+		dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	}); ctlErr != nil {
+		return nil, ctlErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), f.Name()), nil
+}
+
+// Signal sends sig to every process inside.
+func (s *sandbox) Signal(_ context.Context, sig syscall.Signal) error {
+	if s.ended() {
+		return engine.ErrGone
+	}
+	if err := s.container.SignalContainer(sig, true); err != nil {
+		return fmt.Errorf("sending %v to the sandbox: %w", sig, err)
+	}
+	return nil
+}
+
+// Stats reads the cgroup's counters.
+func (s *sandbox) Stats(context.Context) (engine.Stats, error) {
+	if s.group == nil {
+		return engine.Stats{}, nil
+	}
+	st := s.group.Stats()
+	return engine.Stats{MemoryPeak: st.MemoryPeak, CPUTime: st.CPUTime, OOMKills: st.OOMKills}, nil
+}
+
+// Checkpoint writes the sandbox to dir and ends it.
+func (s *sandbox) Checkpoint(_ context.Context, dir string) (engine.Snapshot, error) {
+	if s.ended() {
+		return engine.Snapshot{}, engine.ErrGone
+	}
+	s.destroyed.Store(true) // a checkpointed sandbox exits; we asked for it
+	opts := runsc.CheckpointOpts{Compression: statefile.CompressionLevelNone}
+	if err := s.container.Checkpoint(s.conf, dir, opts); err != nil {
+		return engine.Snapshot{}, errors.Join(fmt.Errorf("checkpointing the sandbox: %w", err), s.Destroy())
+	}
+	return engine.Snapshot{Dir: dir}, s.Destroy()
+}
+
+// Destroy ends the sandbox and releases everything of it.
+func (s *sandbox) Destroy() error {
+	s.once.Do(func() {
+		s.destroyed.Store(true)
+		s.kill()
+		<-s.done
+		s.destroyErr = s.undo.Run()
+	})
+	return s.destroyErr
+}
+
+// destroyContainer lets gVisor remove its state, the Sentry being dead.
+func (s *sandbox) destroyContainer() error {
+	if err := s.container.Destroy(); err != nil {
+		return fmt.Errorf("removing the sandbox's state: %w", err)
+	}
+	return nil
+}
+
+func (s *sandbox) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// process is a program started by Exec.
+type process struct {
+	sandbox *sandbox
+	pid     int32
+}
+
+func (p *process) PID() int { return int(p.pid) }
+
+// Wait asks the Sentry, in a goroutine of its own: the call ends with the
+// process or with the sandbox.
+func (p *process) Wait(ctx context.Context) (syscall.WaitStatus, error) {
+	type result struct {
+		status unix.WaitStatus
+		err    error
+	}
+	c := make(chan result, 1)
+	go func() {
+		ws, err := p.sandbox.container.WaitPID(p.pid)
+		c <- result{ws, err}
+	}()
+	select {
+	case r := <-c:
+		if r.err != nil && p.sandbox.ended() {
+			return 0, engine.ErrGone
+		}
+		return syscall.WaitStatus(r.status), r.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}

@@ -1,0 +1,125 @@
+package gvisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/lifecycle"
+)
+
+// watch starts the two goroutines of a sandbox: one waits for the Sentry's
+// death, one for the memory limit.
+func (s *sandbox) watch(undo *lifecycle.Undo) error {
+	pidfd, err := unix.PidfdOpen(int(s.pid.Load()), unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("watching the sandbox's process: %w", err)
+	}
+	file := os.NewFile(uintptr(pidfd), "sandbox pidfd")
+	go func() {
+		defer file.Close()
+		s.waitDead(file)
+	}()
+	if s.group == nil {
+		return nil
+	}
+	if s.oom, err = s.group.WatchOOM(); err != nil {
+		s.kill()
+		<-s.done
+		return err
+	}
+	undo.Add(func() error { s.oom.Stop(); return nil })
+	go s.killOnOOM()
+	return nil
+}
+
+// killOnOOM ends a sandbox at its memory limit. The kernel has chosen some
+// process of it by then; what is left would limp on without it.
+func (s *sandbox) killOnOOM() {
+	select {
+	case <-s.oom.C:
+		s.outOfMem.Store(true)
+		s.kill()
+	case <-s.done:
+	}
+}
+
+// waitDead waits in the runtime's poller, not in a thread: a pidfd becomes
+// readable when its process is dead (pidfd_open(2)).
+func (s *sandbox) waitDead(pidfd *os.File) {
+	raw, err := pidfd.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(fd uintptr) bool {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(fds, 0)
+			return err == nil && n > 0
+		})
+	}
+	if err != nil {
+		s.engine.opts.Log.Error("waiting for a sandbox", "sandbox", s.id, "error", err)
+		s.kill()
+	}
+	status, waitErr := s.container.Wait() // reaps it, at once
+	s.pid.Store(0)
+	s.exit = s.causeOf(syscall.WaitStatus(status), waitErr)
+	close(s.done)
+}
+
+// causeOf decides why the Sentry is dead, from what we did and what the kernel
+// counted. Only init's own exit with 0 is an exit; every other end that nobody
+// asked for is the engine's.
+func (s *sandbox) causeOf(status syscall.WaitStatus, waitErr error) engine.Exit {
+	stats, _ := s.Stats(context.Background())
+	switch {
+	case s.outOfMem.Load() || stats.OOMKills > 0:
+		return engine.Exit{Cause: engine.CauseMemory}
+	case s.destroyed.Load():
+		return engine.Exit{Cause: engine.CauseDestroyed}
+	case waitErr != nil:
+		return engine.Exit{Cause: engine.CauseEngine, Detail: "its exit status was lost: " + waitErr.Error()}
+	case status.Signaled():
+		return engine.Exit{Cause: engine.CauseEngine, Detail: s.died("killed by " + unix.SignalName(status.Signal()))}
+	case status.ExitStatus() != 0:
+		return engine.Exit{Cause: engine.CauseEngine, Detail: s.died(fmt.Sprintf("exited with %d", status.ExitStatus()))}
+	}
+	return engine.Exit{Cause: engine.CauseExit}
+}
+
+// died adds the Sentry's last words to how it ended.
+func (s *sandbox) died(how string) string {
+	if said := lastWords(s.crashLog); said != "" {
+		return how + ": " + said
+	}
+	return how
+}
+
+// Wait blocks until the sandbox has ended.
+func (s *sandbox) Wait(ctx context.Context) (engine.Exit, error) {
+	select {
+	case <-s.done:
+		return s.exit, nil
+	case <-ctx.Done():
+		return engine.Exit{}, ctx.Err()
+	}
+}
+
+// kill sends SIGKILL to every process of the sandbox on the host.
+func (s *sandbox) kill() {
+	if pid := s.pid.Load(); pid > 0 {
+		// Its children die with it: they are in its pid namespace.
+		if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			s.engine.opts.Log.Error("killing a sandbox", "sandbox", s.id, "error", err)
+		}
+		return
+	}
+	if s.group == nil {
+		return
+	}
+	if err := s.group.Kill(); err != nil {
+		s.engine.opts.Log.Error("killing a sandbox", "sandbox", s.id, "error", err)
+	}
+}
