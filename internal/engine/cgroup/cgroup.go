@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -51,26 +52,45 @@ type Tree struct {
 	mount map[string]string
 	// base is the path below mount where our groups go.
 	base string
+	fs   files
+}
+
+// files are the two calls that behave on a cgroup file system as on no other:
+// a new directory has files in it, and one with files can be removed.
+type files struct {
+	mkdirAll func(dir string) error
+	rmdir    func(dir string) error
+}
+
+func kernelFiles() files {
+	return files{
+		mkdirAll: func(dir string) error { return os.MkdirAll(dir, 0o755) },
+		rmdir:    func(dir string) error { return syscall.Rmdir(dir) },
+	}
 }
 
 // Detect finds the cgroup hierarchies below sys ("/sys/fs/cgroup" on a real
 // host), where self is the content of /proc/self/cgroup. It returns nil when
 // there is none that this process may write.
 func Detect(sys, self string) *Tree {
-	if _, err := os.Stat(filepath.Join(sys, "cgroup.controllers")); err == nil {
-		return detectV2(sys, self)
-	}
-	return detectV1(sys)
+	return detect(sys, self, kernelFiles())
 }
 
-func detectV1(sys string) *Tree {
-	t := &Tree{Version: 1, mount: map[string]string{}, base: "tako"}
+func detect(sys, self string, fs files) *Tree {
+	if _, err := os.Stat(filepath.Join(sys, "cgroup.controllers")); err == nil {
+		return detectV2(sys, self, fs)
+	}
+	return detectV1(sys, fs)
+}
+
+func detectV1(sys string, fs files) *Tree {
+	t := &Tree{Version: 1, mount: map[string]string{}, base: "tako", fs: fs}
 	for _, c := range []string{Memory, CPU, PIDs, CPUAcct} {
 		dir := filepath.Join(sys, c)
 		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err != nil {
 			continue
 		}
-		if os.MkdirAll(filepath.Join(dir, t.base), 0o755) == nil {
+		if fs.mkdirAll(filepath.Join(dir, t.base)) == nil {
 			t.mount[c] = dir
 		}
 	}
@@ -82,18 +102,17 @@ func detectV1(sys string) *Tree {
 
 // detectV2 uses /tako where the root of the hierarchy may be written, and the
 // process's own group where that was delegated to it.
-func detectV2(sys, self string) *Tree {
+func detectV2(sys, self string, fs files) *Tree {
 	bases := []string{"tako"}
 	if own, ok := ownGroup(self); ok {
 		bases = append(bases, filepath.Join(own, "tako"))
 	}
 	for _, base := range bases {
-		t := &Tree{Version: 2, mount: map[string]string{}, base: base}
-		if os.MkdirAll(filepath.Join(sys, base), 0o755) != nil {
+		t := &Tree{Version: 2, mount: map[string]string{}, base: base, fs: fs}
+		if fs.mkdirAll(filepath.Join(sys, base)) != nil {
 			continue
 		}
-		enable(sys, base)
-		for _, c := range controllers(filepath.Join(sys, base)) {
+		for _, c := range enable(sys, base) {
 			t.mount[c] = sys
 		}
 		if len(t.mount) > 0 {
@@ -114,25 +133,23 @@ func ownGroup(self string) (string, bool) {
 }
 
 // enable turns our controllers on for the children of every directory on the
-// way down to base. A directory that holds processes refuses; what came of it
-// is read from cgroup.controllers, so a refusal is not an error here.
-func enable(sys, base string) {
+// way down to base, and returns those that are on for base's own children. A
+// directory that holds processes of its own refuses, unless it is the root.
+func enable(sys, base string) []string {
+	var on []string
 	dir := sys
 	for _, part := range append(strings.Split(base, "/"), "") {
+		on = nil
+		available, _ := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 		for _, c := range []string{Memory, CPU, PIDs} {
-			_ = write(filepath.Join(dir, "cgroup.subtree_control"), "+"+c)
+			if slices.Contains(strings.Fields(string(available)), c) &&
+				write(filepath.Join(dir, "cgroup.subtree_control"), "+"+c) == nil {
+				on = append(on, c)
+			}
 		}
 		dir = filepath.Join(dir, part)
 	}
-}
-
-func controllers(dir string) []string {
-	data, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
-	if err != nil {
-		return nil
-	}
-	all := strings.Fields(string(data))
-	return slices.DeleteFunc(all, func(c string) bool { return c != Memory && c != CPU && c != PIDs })
+	return on
 }
 
 // Has reports whether controller c can be used.
@@ -163,7 +180,7 @@ func (t *Tree) Open(name string) *Group {
 
 func (g *Group) create(l Limits) error {
 	for _, dir := range g.dirs() {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := g.tree.fs.mkdirAll(dir); err != nil {
 			return err
 		}
 	}
@@ -247,4 +264,18 @@ func write(path, value string) error {
 // missing reports an error that means "not there".
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// Close removes the tree's own directories if no group is left in them, of
+// this process or of another.
+func (t *Tree) Close() error {
+	base := t.Open("")
+	for _, dir := range base.dirs() {
+		err := t.fs.rmdir(dir)
+		// EBUSY and ENOTEMPTY: somebody else has a group there.
+		if err != nil && !missing(err) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return fmt.Errorf("removing cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
 }

@@ -3,8 +3,10 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -107,15 +109,15 @@ func (g *Group) Remove() error {
 	const patience = 2 * time.Second
 	var errs []error
 	for _, dir := range g.dirs() {
-		errs = append(errs, removeDir(dir, patience))
+		errs = append(errs, g.tree.removeDir(dir, patience))
 	}
 	return errors.Join(errs...)
 }
 
-func removeDir(dir string, patience time.Duration) error {
+func (t *Tree) removeDir(dir string, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := syscall.Rmdir(dir)
+		err := t.fs.rmdir(dir)
 		if err == nil || errors.Is(err, syscall.ENOENT) {
 			return nil
 		}
@@ -124,4 +126,25 @@ func removeDir(dir string, patience time.Duration) error {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// Children lists the groups directly below the group name, in any of the
+// hierarchies.
+func (t *Tree) Children(name string) ([]string, error) {
+	found := map[string]bool{}
+	for _, dir := range t.Open(name).dirs() {
+		entries, err := os.ReadDir(dir)
+		if missing(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listing cgroup %s: %w", name, err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				found[e.Name()] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }

@@ -44,6 +44,7 @@ type Options struct {
 // Engine launches gVisor sandboxes from this process.
 type Engine struct {
 	opts  Options
+	state *os.File // the directory of gVisor's own state
 	stdio *closedStdio
 }
 
@@ -56,21 +57,34 @@ func New(opts Options) (*Engine, error) {
 	if err := os.MkdirAll(filepath.Join(opts.Dir, "state"), 0o700); err != nil {
 		return nil, fmt.Errorf("making the engine's directory: %w", err)
 	}
+	state, err := os.Open(filepath.Join(opts.Dir, "state"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the engine's directory: %w", err)
+	}
 	stdio, err := newClosedStdio()
 	if err != nil {
+		state.Close()
 		return nil, err
 	}
 	if opts.Executable != "" {
 		specutils.ExePath = opts.Executable
 	}
 	routeLog(func(line string) { opts.Log.Debug("gvisor", "line", line) })
-	return &Engine{opts: opts, stdio: stdio}, nil
+	return &Engine{opts: opts, state: state, stdio: stdio}, nil
+}
+
+// stateDir names the state directory by its descriptor: gVisor makes a socket
+// in it, and a socket's path may have 107 bytes, however deep the data
+// directory is.
+func (e *Engine) stateDir() string {
+	return fmt.Sprintf("/proc/self/fd/%d", e.state.Fd())
 }
 
 // Close releases the engine's descriptors and its cgroup. Sandboxes must have
 // been destroyed.
 func (e *Engine) Close() error {
 	e.stdio.close()
+	e.state.Close()
 	if e.opts.Cgroups == nil {
 		return nil
 	}
@@ -78,7 +92,10 @@ func (e *Engine) Close() error {
 }
 
 // Info names gVisor by the version in go.mod.
-func (e *Engine) Info() engine.Info {
+func (e *Engine) Info() engine.Info { return Info() }
+
+// Info is Engine.Info without an engine.
+func Info() engine.Info {
 	return engine.Info{Name: "gvisor", Version: Version(), Released: released(Version()), Platform: platformName}
 }
 

@@ -63,10 +63,10 @@ func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (
 	}, snapshot, &undo); err != nil {
 		return nil, err
 	}
-	if err := s.watch(&undo); err != nil {
+	if err := s.watch(spec.Memory, &undo); err != nil {
 		return nil, err
 	}
-	s.undo = undo.Release()
+	s.release = undo.Release()
 	return s, nil
 }
 
@@ -80,7 +80,7 @@ func (e *Engine) check(spec engine.Spec) error {
 			return fmt.Errorf("image %q: it must be an absolute path", path)
 		}
 	}
-	missing := e.capabilities().Unenforced()
+	missing := capabilities(e.opts.Cgroups).Unenforced()
 	if len(missing) > 0 && !spec.Permissive {
 		return fmt.Errorf("%w: %s", engine.ErrUnenforceable, strings.Join(missing, ", "))
 	}
@@ -89,7 +89,7 @@ func (e *Engine) check(spec engine.Spec) error {
 
 // bound makes the sandbox's cgroup.
 func (e *Engine) bound(s *sandbox, spec engine.Spec, undo *lifecycle.Undo) error {
-	s.unenforced = e.capabilities().Unenforced()
+	s.unenforced = capabilities(e.opts.Cgroups).Unenforced()
 	if e.opts.Cgroups == nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (e *Engine) bundle(s *sandbox, spec engine.Spec, undo *lifecycle.Undo) (str
 
 func (e *Engine) config(s *sandbox) (*config.Config, error) {
 	gvisorJoins := s.group != nil && e.opts.Cgroups.Version == 2
-	return runscConfig(filepath.Join(e.opts.Dir, "state"), s.crashLog, !gvisorJoins, e.opts.DebugDir)
+	return runscConfig(e.stateDir(), s.crashLog, !gvisorJoins, e.opts.DebugDir)
 }
 
 // boot starts the Sentry and then init. gVisor's calls know no context: when

@@ -12,8 +12,14 @@ import (
 )
 
 // Probe finds out what this host can enforce.
-func (e *Engine) Probe(context.Context) (engine.Capabilities, error) {
-	c := e.capabilities()
+func (e *Engine) Probe(ctx context.Context) (engine.Capabilities, error) {
+	return Probe(ctx, e.opts.Cgroups)
+}
+
+// Probe is Engine.Probe without an engine, where groups (which may be nil)
+// would bound the sandboxes.
+func Probe(_ context.Context, groups *cgroup.Tree) (engine.Capabilities, error) {
+	c := capabilities(groups)
 	c.Ready = true
 	if c.Rootless {
 		if why := userNamespacesOff(); why != "" {
@@ -47,8 +53,7 @@ func userNamespacesOff() string {
 }
 
 // capabilities lists every limit and what holds it.
-func (e *Engine) capabilities() engine.Capabilities {
-	t := e.opts.Cgroups
+func capabilities(t *cgroup.Tree) engine.Capabilities {
 	c := engine.Capabilities{Rootless: os.Geteuid() != 0}
 	if t != nil {
 		c.CgroupVersion = t.Version

@@ -20,7 +20,6 @@ import (
 
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
-	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // sandbox is one Sentry process and what belongs to it on the host.
@@ -31,7 +30,7 @@ type sandbox struct {
 	container  *container.Container
 	control    net.Conn
 	group      *cgroup.Group // nil where there are no cgroups
-	oom        *cgroup.Watch
+	sampler    *sampler      // nil where a cgroup holds the memory limit
 	unenforced []string
 	crashLog   string // where the Sentry writes what it dies of
 
@@ -44,7 +43,7 @@ type sandbox struct {
 
 	once       sync.Once
 	destroyErr error
-	undo       *lifecycle.Undo
+	release    func() error // everything that boot acquired
 }
 
 func (s *sandbox) ID() string           { return s.id }
@@ -148,13 +147,20 @@ func (s *sandbox) Signal(_ context.Context, sig syscall.Signal) error {
 	return nil
 }
 
-// Stats reads the cgroup's counters.
+// Stats reads the cgroup's counters, or the sampler's where there is none.
 func (s *sandbox) Stats(context.Context) (engine.Stats, error) {
-	if s.group == nil {
-		return engine.Stats{}, nil
+	var st engine.Stats
+	if s.group != nil {
+		counted := s.group.Stats()
+		st = engine.Stats{MemoryPeak: counted.MemoryPeak, CPUTime: counted.CPUTime, OOMKills: counted.OOMKills}
 	}
-	st := s.group.Stats()
-	return engine.Stats{MemoryPeak: st.MemoryPeak, CPUTime: st.CPUTime, OOMKills: st.OOMKills}, nil
+	if s.sampler != nil {
+		st.MemoryPeak = s.sampler.peak.Load()
+	}
+	if s.outOfMem.Load() {
+		st.OOMKills = max(st.OOMKills, 1)
+	}
+	return st, nil
 }
 
 // Checkpoint writes the sandbox to dir and ends it.
@@ -176,7 +182,7 @@ func (s *sandbox) Destroy() error {
 		s.destroyed.Store(true)
 		s.kill()
 		<-s.done
-		s.destroyErr = s.undo.Run()
+		s.destroyErr = s.release()
 	})
 	return s.destroyErr
 }

@@ -9,43 +9,59 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/engine/cgroup"
 	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // watch starts the two goroutines of a sandbox: one waits for the Sentry's
-// death, one for the memory limit.
-func (s *sandbox) watch(undo *lifecycle.Undo) error {
+// death, one for the memory limit, in bytes.
+func (s *sandbox) watch(limit int64, undo *lifecycle.Undo) error {
 	pidfd, err := unix.PidfdOpen(int(s.pid.Load()), unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("watching the sandbox's process: %w", err)
 	}
 	file := os.NewFile(uintptr(pidfd), "sandbox pidfd")
+	if err := s.watchMemory(limit, undo); err != nil {
+		file.Close()
+		return err
+	}
 	go func() {
 		defer file.Close()
 		s.waitDead(file)
 	}()
-	if s.group == nil {
-		return nil
-	}
-	if s.oom, err = s.group.WatchOOM(); err != nil {
-		s.kill()
-		<-s.done
-		return err
-	}
-	undo.Add(func() error { s.oom.Stop(); return nil })
-	go s.killOnOOM()
 	return nil
 }
 
-// killOnOOM ends a sandbox at its memory limit. The kernel has chosen some
-// process of it by then; what is left would limp on without it.
-func (s *sandbox) killOnOOM() {
-	select {
-	case <-s.oom.C:
+// watchMemory ends a sandbox at its memory limit. Where a cgroup holds the
+// limit, the kernel has by then chosen some process of it, and what is left
+// would limp on without that one.
+func (s *sandbox) watchMemory(limit int64, undo *lifecycle.Undo) error {
+	exceeded := func() {
 		s.outOfMem.Store(true)
 		s.kill()
-	case <-s.done:
 	}
+	if !s.engine.opts.Cgroups.Has(cgroup.Memory) {
+		m, err := s.newSampler(limit)
+		if err != nil {
+			return err
+		}
+		s.sampler = m
+		go m.run(int(s.pid.Load()), s.done, exceeded)
+		return nil
+	}
+	watch, err := s.group.WatchOOM()
+	if err != nil {
+		return err
+	}
+	undo.Add(func() error { watch.Stop(); return nil })
+	go func() {
+		select {
+		case <-watch.C:
+			exceeded()
+		case <-s.done:
+		}
+	}()
+	return nil
 }
 
 // waitDead waits in the runtime's poller, not in a thread: a pidfd becomes

@@ -1,0 +1,17 @@
+// Command tako runs untrusted code in isolated sandboxes.
+package main
+
+import (
+	"os"
+
+	"github.com/takovm/tako/internal/cli"
+	"github.com/takovm/tako/internal/engine/gvisor"
+)
+
+func main() {
+	// gVisor executes this binary again to be a sandbox: that comes first.
+	if gvisor.IsChild() {
+		gvisor.ChildMain()
+	}
+	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+}

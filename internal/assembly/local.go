@@ -1,0 +1,111 @@
+// Package assembly builds the parts of tako from a configuration. It is the
+// only importer of drivers.
+package assembly
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/engine/gvisor"
+	"github.com/takovm/tako/internal/environment"
+	"github.com/takovm/tako/internal/guest/initbin"
+	"github.com/takovm/tako/internal/lifecycle"
+	"github.com/takovm/tako/internal/runner"
+	"github.com/takovm/tako/internal/sandbox"
+)
+
+// Local is what one process needs to run jobs on this machine.
+type Local struct {
+	Runner      *runner.Runner
+	Engine      engine.Engine
+	Environment environment.Environment
+	// Reclaimed is what was found of processes that died.
+	Reclaimed sandbox.Reclaimed
+
+	release func() error
+}
+
+// Options are what a caller may add to the configuration.
+type Options struct {
+	// Progress is told about the building of the environment; nil for nobody.
+	Progress func(environment.Progress)
+	Log      *slog.Logger
+	// Executable is the binary that becomes a sandbox; default this one. For
+	// tests, whose own binary cannot be one.
+	Executable string
+}
+
+// NewLocal builds the parts, in an order that can be undone: the home, what
+// dead processes left, the engine, the environment. The caller closes it.
+func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, err error) {
+	var undo lifecycle.Undo
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, undo.Run())
+		}
+	}()
+	home, err := sandbox.NewHome(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(home.Close)
+	groups := Cgroups()
+	if groups != nil {
+		undo.Add(groups.Close)
+	}
+	l := &Local{}
+	if l.Reclaimed, err = sandbox.Reclaim(cfg.DataDir, groups); err != nil {
+		return nil, err
+	}
+	gv, err := gvisor.New(gvisor.Options{
+		Dir:        filepath.Join(home.Dir, "engine"),
+		Group:      home.ID,
+		Executable: opts.Executable,
+		Cgroups:    groups,
+		Log:        opts.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(gv.Close)
+	l.Engine = gv
+	supplier := &sandbox.Supplier{Engine: gv, Permissive: cfg.SecurityMode == config.Permissive}
+	if err := l.images(ctx, cfg, supplier, opts); err != nil {
+		return nil, err
+	}
+	l.Runner = &runner.Runner{Supplier: supplier}
+	l.release = undo.Release()
+	return l, nil
+}
+
+// images makes sure of the two images that every sandbox mounts.
+func (l *Local) images(ctx context.Context, cfg *config.Config, supplier *sandbox.Supplier, opts Options) (err error) {
+	cache := filepath.Join(cfg.DataDir, "cache", "environments")
+	host := &environment.Host{Cache: cache}
+	if l.Environment, err = host.Ensure(ctx, opts.Progress); err != nil {
+		return err
+	}
+	supplier.Init, err = environment.PackInit(ctx, cache, initbin.Binary())
+	return err
+}
+
+// Close releases everything. Sandboxes must have been destroyed.
+func (l *Local) Close() error {
+	return l.release()
+}
+
+// Cgroups finds the cgroup hierarchies of this host; nil when none may be
+// written.
+func Cgroups() *cgroup.Tree {
+	self, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil
+	}
+	return cgroup.Detect("/sys/fs/cgroup", string(self))
+}

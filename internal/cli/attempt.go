@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/runner"
+)
+
+// source is what the command line says to run.
+type source struct {
+	code      string
+	hasCode   bool
+	args      []string
+	isCommand bool // the arguments follow "--"
+}
+
+// attempt turns flags and arguments into an attempt, without its environment.
+func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*runner.Attempt, error) {
+	a := &runner.Attempt{Language: o.language, Limits: cfg.Limits()}
+	if err := o.program(a, cfg, src, stdin); err != nil {
+		return nil, err
+	}
+	steps := []func(*runner.Attempt) error{o.inputData, o.inputFiles, o.environment, o.times, o.sizes}
+	for _, step := range steps {
+		if err := step(a); err != nil {
+			return nil, err
+		}
+	}
+	if a.Limits.Execution > time.Duration(cfg.MaxTimeout)*time.Second {
+		return nil, usageError("--timeout must be less than or equal to the configured max_timeout (%d seconds)", cfg.MaxTimeout)
+	}
+	if err := a.Limits.Validate(); err != nil {
+		return nil, usageError("%s", err)
+	}
+	return a, nil
+}
+
+// program finds the code: -c, a command, standard input or a file.
+func (o *runOptions) program(a *runner.Attempt, cfg *config.Config, src source, stdin io.Reader) error {
+	limit := min(cfg.MaxCodeBytes, runner.MaxCode)
+	switch {
+	case src.hasCode:
+		a.Code, a.Args = []byte(src.code), src.args
+	case len(src.args) == 0:
+		return usageError("nothing to run: name a script, or give -c CODE, or - for standard input, or -- COMMAND")
+	case src.isCommand:
+		a.Command = src.args
+		return nil
+	case src.args[0] == "-":
+		code, err := readCode(stdin, "standard input", limit)
+		if err != nil {
+			return err
+		}
+		a.Code, a.Args = code, src.args[1:]
+	default:
+		f, err := openRegular(src.args[0])
+		if err != nil {
+			return usageError("%s", err)
+		}
+		defer f.Close()
+		if a.Code, err = readCode(f, src.args[0], limit); err != nil {
+			return err
+		}
+		a.Args = src.args[1:]
+		if a.Language == "" {
+			a.Language = languageOf(src.args[0])
+		}
+	}
+	if a.Language == "" {
+		a.Language = "python"
+	}
+	if int64(len(a.Code)) > limit {
+		return tooLong("-c", limit)
+	}
+	if strings.TrimSpace(string(a.Code)) == "" {
+		return usageError("the code is empty")
+	}
+	return nil
+}
+
+func readCode(r io.Reader, name string, limit int64) ([]byte, error) {
+	code, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, usageError("reading %s: %s", name, pathCause(err))
+	}
+	if int64(len(code)) > limit {
+		return nil, tooLong(name, limit)
+	}
+	return code, nil
+}
+
+func tooLong(name string, limit int64) error {
+	return usageError("%s is longer than %d bytes of code; split it, or copy data in with --file", name, limit)
+}
+
+// inputData takes --input: JSON that starts like an object, else a file.
+func (o *runOptions) inputData(a *runner.Attempt) error {
+	if o.input == "" {
+		return nil
+	}
+	data := []byte(o.input)
+	if !strings.HasPrefix(strings.TrimSpace(o.input), "{") {
+		f, err := openRegular(o.input)
+		if err != nil {
+			return usageError("--input: %s (JSON input starts with {)", err)
+		}
+		defer f.Close()
+		if data, err = io.ReadAll(io.LimitReader(f, runner.MaxInput+1)); err != nil {
+			return usageError("--input: reading %s: %s", o.input, pathCause(err))
+		}
+	}
+	if len(data) > runner.MaxInput {
+		return usageError("--input is longer than %d bytes; copy it in with --file", runner.MaxInput)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil {
+		return usageError("--input is not a JSON object: %s", err)
+	}
+	a.Input = data
+	return nil
+}
+
+// inputFiles takes --file host:inside. The last colon separates.
+func (o *runOptions) inputFiles(a *runner.Attempt) error {
+	for _, spec := range o.files {
+		at := strings.LastIndexByte(spec, ':')
+		if at <= 0 || at == len(spec)-1 {
+			return usageError("--file %q: write it as host:inside", spec)
+		}
+		host, inside := spec[:at], strings.TrimPrefix(spec[at+1:], "/input/")
+		f, err := openRegular(host)
+		if err != nil {
+			return usageError("--file: %s", err)
+		}
+		info, err := f.Stat()
+		f.Close()
+		if err != nil || !info.Mode().IsRegular() {
+			return usageError("--file: %s is not a regular file", host)
+		}
+		a.Files = append(a.Files, runner.File{
+			Path: inside,
+			Size: info.Size(),
+			Open: func() (io.ReadCloser, error) { return os.Open(host) },
+		})
+	}
+	return nil
+}
+
+// environment takes --env NAME=value, and NAME for one of tako's own.
+func (o *runOptions) environment(a *runner.Attempt) error {
+	for _, spec := range o.env {
+		name, value, given := strings.Cut(spec, "=")
+		if !given {
+			var ok bool
+			if value, ok = os.LookupEnv(name); !ok {
+				return usageError("--env %s: it is not set here; write it as NAME=value", name)
+			}
+		}
+		if a.Env == nil {
+			a.Env = map[string]string{}
+		}
+		a.Env[name] = value
+	}
+	return nil
+}
+
+// times takes the flags that are durations.
+func (o *runOptions) times(a *runner.Attempt) error {
+	for _, t := range []struct {
+		flag, value string
+		to          *time.Duration
+	}{{"--timeout", o.timeout, &a.Limits.Execution}, {"--startup-timeout", o.startupTimeout, &a.Limits.Startup}} {
+		if t.value == "" {
+			continue
+		}
+		d, err := parseDuration(t.value)
+		if err != nil {
+			return usageError("%s %q: %s", t.flag, t.value, err)
+		}
+		*t.to = d
+	}
+	return nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	if n, err := strconv.ParseFloat(s, 64); err == nil && n < 1e9 && n > -1e9 {
+		return time.Duration(n * float64(time.Second)), nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("write it as 30s, 2m or a number of seconds")
+	}
+	return d, nil
+}
+
+// sizes takes the flags that are sizes or numbers.
+func (o *runOptions) sizes(a *runner.Attempt) error {
+	l := &a.Limits
+	for _, s := range []struct {
+		flag, value string
+		to          *int64
+	}{
+		{"--memory", o.memory, &l.Memory}, {"--disk", o.disk, &l.Disk}, {"--file-size", o.fileSize, &l.FileSize},
+		{"--max-stdout", o.maxStdout, &l.Stdout}, {"--max-stderr", o.maxStderr, &l.Stderr},
+	} {
+		if s.value == "" {
+			continue
+		}
+		n, err := config.ParseSize(s.value)
+		if err != nil {
+			return usageError("%s: %s", s.flag, err)
+		}
+		*s.to = n
+	}
+	if o.cpus != 0 {
+		l.CPUs = o.cpus
+	}
+	for _, n := range []struct {
+		value int
+		to    *int
+	}{{o.pids, &l.PIDs}, {o.entries, &l.Files}} {
+		if n.value != 0 {
+			*n.to = n.value
+		}
+	}
+	return nil
+}

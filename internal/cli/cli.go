@@ -1,0 +1,176 @@
+// Package cli is the command line: a file per command.
+//
+// Two rules hold for all of them. Standard output is for what was asked for;
+// everything that tako itself has to say goes to standard error. An error is
+// one line there, "tako: <what is wrong>; <the mend>".
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/runner"
+)
+
+// Exit codes of tako, beside those of a program that it runs.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitTimeout     = 124
+	exitTako        = 125
+	exitInterrupted = 130
+	exitOOM         = 137
+)
+
+// Streams are the process's standard streams. They are passed around because
+// the engine needs os.Stdin, os.Stdout and os.Stderr for itself.
+type Streams struct {
+	In, Out, Err *os.File
+}
+
+// app is what the commands share.
+type app struct {
+	streams    Streams
+	configPath string
+}
+
+// exitError ends the process with a code, after msg (if any) was printed.
+type exitError struct {
+	code int
+	msg  string
+}
+
+func (e *exitError) Error() string { return e.msg }
+
+// usageError is a wrong command line.
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, msg: fmt.Sprintf(format, args...)}
+}
+
+// Main runs the command line and returns the exit code of the process.
+func Main(args []string, streams Streams) int {
+	ctx, stop := interruptible()
+	defer stop()
+	a := &app{streams: streams}
+	root := a.newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	return a.report(ctx, err)
+}
+
+// interruptible returns a context that ends at SIGINT, SIGTERM or SIGHUP with
+// the cause runner.ErrOperator. A second signal ends the process at once; its
+// sandboxes die with it.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel(runner.ErrOperator)
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			os.Exit(exitInterrupted)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// report prints err, if it has something to say, and returns its exit code.
+func (a *app) report(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if exit.msg != "" {
+			fmt.Fprintln(a.streams.Err, "tako:", oneLine(exit.msg))
+		}
+		return exit.code
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.streams.Err, "tako: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(a.streams.Err, "tako:", oneLine(err.Error()))
+	return exitCodeOf(err)
+}
+
+// exitCodeOf is the table from error kinds to exit codes.
+func exitCodeOf(err error) int {
+	switch job.KindOf(err) {
+	case job.KindInvalid:
+		return exitUsage
+	case job.KindNotFound:
+		return exitFailed
+	case job.KindConfig:
+		return exitTako
+	}
+	return exitTako
+}
+
+// oneLine keeps an error on one line and free of control characters, whatever
+// a file name or a program put into it.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return ';'
+		}
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(s))
+}
+
+func (a *app) newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tako",
+		Short: "Run untrusted code in isolated sandboxes",
+		Long: `Tako runs code that nobody trusts in sandboxes of their own: each job gets a
+fresh gVisor kernel, no network, no host files, and limits that hold.
+
+Exit codes: 0 done, 1 failed, 2 usage. "tako run" exits with the program's own
+code, 124 when it ran out of time, 137 when it ran out of memory, 130 when it
+was interrupted and 125 when tako itself could not do its part.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `file` (default: see tako help)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usageError("%s; see tako --help", err)
+	})
+	root.AddCommand(a.newRunCommand(), a.newDoctorCommand(), a.newVersionCommand())
+	return root
+}
+
+// config loads the configuration.
+func (a *app) config() (*config.Config, error) {
+	return config.Load(config.Host(a.configPath))
+}

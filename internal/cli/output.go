@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/takovm/tako/internal/job"
+)
+
+// output is the directory that artifacts are copied into. Their names come
+// from untrusted code: os.Root keeps every one of them below the directory,
+// whatever links are in it.
+type output struct {
+	root *os.Root
+}
+
+// openOutput opens dir, making it if it is not there.
+func openOutput(dir string) (*output, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, usageError("--output-dir %s: %s; name a directory that can be made", dir, pathCause(err))
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, usageError("--output-dir %s: %s", dir, pathCause(err))
+	}
+	return &output{root: root}, nil
+}
+
+func (o *output) Close() { o.root.Close() }
+
+// save writes one artifact beside its place and moves it there when it is
+// complete.
+func (o *output) save(name string, size int64, content io.Reader) error {
+	if err := o.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("not copied: %w", err)
+	}
+	part := path.Join(path.Dir(name), ".tako-part")
+	if err := o.write(part, size, content); err != nil {
+		return errors.Join(fmt.Errorf("not copied: %w", err), o.discard(part))
+	}
+	if err := o.root.Rename(part, name); err != nil {
+		return errors.Join(fmt.Errorf("not copied: %w", err), o.discard(part))
+	}
+	return nil
+}
+
+func (o *output) write(part string, size int64, content io.Reader) error {
+	if err := o.discard(part); err != nil {
+		return err
+	}
+	f, err := o.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, content)
+	if err == nil && n != size {
+		err = job.Errorf(job.KindInvalid, "it changed while it was read")
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (o *output) discard(part string) error {
+	if err := o.root.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

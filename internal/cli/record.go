@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/assembly"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/runner"
+)
+
+// record is what tako run --json prints: the record of the API as far as one
+// attempt without a server has it.
+type record struct {
+	Status          job.Status        `json:"status"`
+	Success         bool              `json:"success"`
+	ExitCode        *int              `json:"exit_code"`
+	Stdout          string            `json:"stdout"`
+	Stderr          string            `json:"stderr"`
+	StdoutTruncated bool              `json:"stdout_truncated"`
+	StderrTruncated bool              `json:"stderr_truncated"`
+	StdoutBytes     int64             `json:"stdout_bytes"`
+	StderrBytes     int64             `json:"stderr_bytes"`
+	Output          json.RawMessage   `json:"output"`
+	OutputNote      string            `json:"output_note,omitempty"`
+	Error           *runner.Failure   `json:"error"`
+	EndedBy         job.EndedBy       `json:"ended_by"`
+	Timing          timing            `json:"timing"`
+	ResourceUsage   resourceUsage     `json:"resource_usage"`
+	Artifacts       []job.Artifact    `json:"artifacts"`
+	Skipped         []string          `json:"skipped_artifacts,omitempty"`
+	Environment     recordEnvironment `json:"environment"`
+	Sandbox         recordSandbox     `json:"sandbox"`
+}
+
+type timing struct {
+	StartupMS   int64     `json:"startup_ms"`
+	ExecutionMS int64     `json:"execution_ms"`
+	TotalMS     int64     `json:"total_ms"`
+	PhaseAtExit job.Phase `json:"phase_at_exit"`
+}
+
+type resourceUsage struct {
+	MaxRSSMB   float64 `json:"max_rss_mb"`
+	CPUTimeMS  int64   `json:"cpu_time_ms"`
+	WallTimeMS int64   `json:"wall_time_ms"`
+}
+
+type recordEnvironment struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"`
+}
+
+type recordSandbox struct {
+	Supply        string   `json:"supply"`
+	Engine        string   `json:"engine"`
+	EngineVersion string   `json:"engine_version"`
+	Unenforced    []string `json:"unenforced,omitempty"`
+}
+
+func newRecord(l *assembly.Local, res *runner.Result) record {
+	info := l.Engine.Info()
+	return record{
+		Status:          res.Status,
+		Success:         res.Status == job.Succeeded,
+		ExitCode:        res.ExitCode,
+		Stdout:          text(res.Stdout.Kept),
+		Stderr:          text(res.Stderr.Kept),
+		StdoutTruncated: res.Stdout.Truncated,
+		StderrTruncated: res.Stderr.Truncated,
+		StdoutBytes:     res.Stdout.Total,
+		StderrBytes:     res.Stderr.Total,
+		Output:          res.Output,
+		OutputNote:      res.OutputNote,
+		Error:           res.Error,
+		EndedBy:         res.EndedBy,
+		Timing:          newTiming(res.Timing),
+		ResourceUsage: resourceUsage{
+			MaxRSSMB:   float64(res.Usage.MaxRSS) / (1 << 20),
+			CPUTimeMS:  res.Usage.CPUTime.Milliseconds(),
+			WallTimeMS: res.Usage.Wall.Milliseconds(),
+		},
+		Artifacts:   append([]job.Artifact{}, res.Artifacts...),
+		Skipped:     res.Skipped,
+		Environment: recordEnvironment{l.Environment.Name, l.Environment.Version, l.Environment.Digest},
+		Sandbox:     recordSandbox{"cold", info.Name, info.Version, res.Unenforced},
+	}
+}
+
+func newTiming(t job.Timing) timing {
+	ms := func(d time.Duration) int64 { return d.Milliseconds() }
+	return timing{ms(t.Startup), ms(t.Execution), ms(t.Total), t.PhaseAtExit}
+}
+
+// text makes JSON's kind of text of what a program wrote.
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
+
+func printRecord(w io.Writer, l *assembly.Local, res *runner.Result) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(newRecord(l, res)); err != nil {
+		return fmt.Errorf("printing the record: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// Package runner runs one attempt of a job in one fresh sandbox: it stages the
+// inputs, streams the output, collects what the code left behind and says, from
+// facts, why it ended.
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/takovm/tako/internal/environment"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/sandbox"
+)
+
+// Limits of what an attempt may ask for.
+const (
+	MaxCode  = 100_000   // bytes of code, as the API has it in characters
+	MaxInput = 1_048_576 // bytes of input data
+	MaxArgs  = 64
+	MaxArg   = 4096 // bytes of one argument
+	MaxEnv   = 64
+	MaxValue = 32 << 10 // bytes of one environment value
+	MaxFiles = 100
+)
+
+// Attempt is what to run.
+type Attempt struct {
+	Environment environment.Environment
+	// Language and Code are a program in a language of the environment.
+	// Command, if set, is run instead of them: a program of the environment
+	// and its arguments.
+	Language string
+	Code     []byte
+	Command  []string
+	// Args are the program's arguments after its own file.
+	Args []string
+	Env  map[string]string
+	// Input is written to /input/data.json; empty is "{}".
+	Input json.RawMessage
+	// Files go below /input.
+	Files []File
+	// Stdin is streamed to the program; nil is an empty one.
+	Stdin  io.Reader
+	Limits job.Limits
+}
+
+// File is one more input.
+type File struct {
+	// Path is relative to /input, with '/' between parts.
+	Path string
+	Size int64
+	// Open answers the content, exactly Size bytes.
+	Open func() (io.ReadCloser, error)
+}
+
+// Sinks take what an attempt produces while it runs. A nil sink takes nothing.
+type Sinks struct {
+	// Stdout and Stderr get each stream live, at most the limit's bytes of it.
+	// A sink that fails gets no more; the attempt goes on.
+	Stdout, Stderr io.Writer
+	// Artifact takes one file of /output: exactly size bytes from r, or an
+	// error from r for a file that changed meanwhile. Its error skips the file.
+	Artifact func(name string, size int64, r io.Reader) error
+}
+
+// Result is what one attempt produced. It is complete whatever happened: an
+// attempt that could not be started has a Result, too.
+type Result struct {
+	Status   job.Status
+	ExitCode *int // of the program; nil when it never ran or never ended
+	Error    *Failure
+	EndedBy  job.EndedBy
+	Timing   job.Timing
+	Usage    job.Usage
+	// Output is the content of /output/result.json, nil when there is none or
+	// it is not JSON; OutputNote says so.
+	Output     json.RawMessage
+	OutputNote string
+	Artifacts  []job.Artifact
+	// Skipped are files of /output that were left behind, and why.
+	Skipped []string
+	Stdout  Stream
+	Stderr  Stream
+	// Unenforced are limits that held nothing on this host.
+	Unenforced []string
+	// SandboxID names the sandbox in logs.
+	SandboxID string
+}
+
+// Failure says what went wrong.
+type Failure struct {
+	// Type is one of the contract's error types. For the exception of a
+	// program it is what the program claims, and decides nothing.
+	Type    string    `json:"type"`
+	Message string    `json:"message"`
+	Phase   job.Phase `json:"phase,omitempty"`
+}
+
+// Runner runs attempts.
+type Runner struct {
+	Supplier *sandbox.Supplier
+}
+
+// Run runs one attempt and always returns a Result. The error is not nil when
+// tako itself, not the program, is why there is nothing better to report: the
+// request was invalid, no sandbox could be had, the engine died. When ctx ends
+// the sandbox is destroyed at once and the attempt is cancelled.
+func (r *Runner) Run(ctx context.Context, a Attempt, sinks Sinks) (*Result, error) {
+	if err := a.validate(); err != nil {
+		return nil, err
+	}
+	run := newRun(a, sinks)
+	return run.do(ctx, r.Supplier)
+}
+
+// clock is one attempt's stop-watch.
+type clock struct {
+	begun, started, ended time.Time
+}
+
+func (c *clock) timing(phase job.Phase) job.Timing {
+	now := time.Now()
+	t := job.Timing{Total: now.Sub(c.begun), PhaseAtExit: phase}
+	switch {
+	case c.started.IsZero():
+		t.Startup = t.Total
+	case c.ended.IsZero():
+		t.Startup, t.Execution = c.started.Sub(c.begun), now.Sub(c.started)
+	default:
+		t.Startup, t.Execution = c.started.Sub(c.begun), c.ended.Sub(c.started)
+	}
+	return t
+}

@@ -1,0 +1,181 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/takovm/tako/internal/guest"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/sandbox"
+)
+
+// searchPath is where a command without a slash is looked for, and PATH.
+const searchPath = "/usr/local/bin:/usr/bin:/bin"
+
+// request is what the sandbox has to hold.
+func (r *run) request() sandbox.Request {
+	input := int64(len(r.input()))
+	for _, f := range r.attempt.Files {
+		input += f.Size + blockSize // tmpfs rounds up
+	}
+	return sandbox.Request{
+		Environment: r.attempt.Environment,
+		Limits:      r.attempt.Limits,
+		CodeBytes:   int64(len(r.attempt.Code)),
+		InputBytes:  input,
+	}
+}
+
+const blockSize = 4096
+
+func (r *run) input() []byte {
+	if len(r.attempt.Input) == 0 {
+		return []byte("{}")
+	}
+	return r.attempt.Input
+}
+
+// stage puts the code and every input into the sandbox, readable for user code
+// and writable for nobody.
+func (r *run) stage(ctx context.Context) error {
+	if len(r.attempt.Command) == 0 {
+		if err := r.put(ctx, r.codePath(), bytes.NewReader(r.attempt.Code), int64(len(r.attempt.Code))); err != nil {
+			return err
+		}
+	}
+	if err := r.put(ctx, sandbox.InputDir+"/data.json", bytes.NewReader(r.input()), int64(len(r.input()))); err != nil {
+		return err
+	}
+	for _, f := range r.attempt.Files {
+		if err := r.putFile(ctx, f); err != nil {
+			return err
+		}
+	}
+	// Where libraries keep what they compute; matplotlib warns without it.
+	for _, dir := range []string{"/tmp/.cache", "/tmp/.cache/matplotlib"} {
+		if err := r.box.Session.Mkdir(ctx, dir, 0o755, sandbox.UID, sandbox.GID); err != nil {
+			return fmt.Errorf("staging %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) put(ctx context.Context, name string, content io.Reader, size int64) error {
+	err := r.box.Session.Put(ctx, guest.File{Path: name, Mode: 0o444, Size: size}, content)
+	var file *guest.FileError
+	if errors.As(err, &file) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM)) {
+		return job.Errorf(job.KindInvalid, "%s does not fit into the sandbox: %w", name, err).
+			WithHint("raise the memory limit or the number of files")
+	}
+	if err != nil {
+		return fmt.Errorf("staging %s: %w", name, err)
+	}
+	return nil
+}
+
+func (r *run) putFile(ctx context.Context, f File) error {
+	content, err := f.Open()
+	if err != nil {
+		return job.Errorf(job.KindInvalid, "input file %s cannot be read: %w", f.Path, err)
+	}
+	defer content.Close()
+	return r.put(ctx, sandbox.InputDir+"/"+f.Path, content, f.Size)
+}
+
+func (r *run) codePath() string {
+	return sandbox.CodeDir + "/" + r.attempt.Environment.Languages[r.attempt.Language].File
+}
+
+// exec starts the program. A command without a slash is looked for as a shell
+// would, by trying.
+func (r *run) exec(ctx context.Context) error {
+	streams := guest.Streams{Stdin: r.attempt.Stdin, Stdout: r.stdout, Stderr: r.stderr}
+	args := r.args()
+	var err error
+	for _, candidate := range candidates(args[0]) {
+		err = r.box.Session.Start(ctx, r.program(candidate, args), streams)
+		if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR) {
+			return err
+		}
+	}
+	var exec *guest.ExecError
+	if errors.As(err, &exec) {
+		exec.Path = args[0]
+	}
+	return err
+}
+
+func candidates(name string) []string {
+	if strings.HasPrefix(name, "/") {
+		return []string{name}
+	}
+	if strings.Contains(name, "/") {
+		return []string{path.Join(sandbox.AppDir, name)}
+	}
+	var all []string
+	for dir := range strings.SplitSeq(searchPath, ":") {
+		all = append(all, path.Join(dir, name))
+	}
+	return all
+}
+
+func (r *run) args() []string {
+	a := &r.attempt
+	if len(a.Command) > 0 {
+		return slices.Concat(a.Command, a.Args)
+	}
+	return slices.Concat(a.Environment.Languages[a.Language].Command, []string{r.codePath()}, a.Args)
+}
+
+func (r *run) program(file string, args []string) guest.Program {
+	l := r.attempt.Limits
+	return guest.Program{
+		Path: file,
+		Args: args,
+		Env:  r.env(),
+		Dir:  sandbox.AppDir,
+		UID:  sandbox.UID,
+		GID:  sandbox.GID,
+		Rlimits: []guest.Rlimit{
+			{Resource: unix.RLIMIT_NPROC, Soft: uint64(l.PIDs), Hard: uint64(l.PIDs)},
+			{Resource: unix.RLIMIT_NOFILE, Soft: uint64(l.OpenFiles), Hard: uint64(l.OpenFiles)},
+			{Resource: unix.RLIMIT_FSIZE, Soft: uint64(l.FileSize), Hard: uint64(l.FileSize)},
+		},
+	}
+}
+
+// env is the contract's environment, then the language's, then the job's.
+func (r *run) env() []string {
+	l := r.attempt.Limits
+	vars := map[string]string{
+		"PATH":                   searchPath,
+		"HOME":                   sandbox.HomeDir,
+		"USER":                   "sandbox",
+		"LANG":                   "C.UTF-8",
+		"XDG_CACHE_HOME":         "/tmp/.cache",
+		"MPLCONFIGDIR":           "/tmp/.cache/matplotlib",
+		"TAKO_STARTUP_TIMEOUT":   strconv.Itoa(int(l.Startup.Seconds())),
+		"TAKO_EXECUTION_TIMEOUT": strconv.Itoa(int(l.Execution.Seconds())),
+	}
+	for _, v := range r.attempt.Environment.Languages[r.attempt.Language].Env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	maps.Copy(vars, r.attempt.Env)
+	env := make([]string, 0, len(vars))
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		env = append(env, name+"="+vars[name])
+	}
+	return env
+}

@@ -1,0 +1,125 @@
+package runner
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/takovm/tako/internal/guest"
+)
+
+// Stream is what is kept of a program's stdout or stderr.
+type Stream struct {
+	// Kept are the first bytes, at most the limit's. When the program wrote
+	// more, they end in a notice, which counts towards the limit.
+	Kept      []byte
+	Truncated bool
+	// Total is how many bytes the program wrote.
+	Total int64
+}
+
+// tailSize is how much of the end of a stream is looked at for a traceback.
+const tailSize = 8 << 10
+
+// capture keeps the head of a stream, passes it on live, and remembers the
+// tail while it is still told about it. It holds at most limit + tailSize
+// bytes, whatever is written.
+type capture struct {
+	limit int64
+	live  io.Writer // nil once it failed; used by Write alone
+
+	mu   sync.Mutex // not held while live is written to: that may block for good
+	head bytes.Buffer
+	tail []byte
+	seen int64
+	// wantTail keeps the stream coming after the limit, for its tail.
+	wantTail bool
+}
+
+func newCapture(limit int64, live io.Writer, wantTail bool) *capture {
+	return &capture{limit: limit, live: live, wantTail: wantTail}
+}
+
+// Write never fails, except that it asks for silence when no more is needed.
+func (c *capture) Write(p []byte) (int, error) {
+	kept, enough := c.keep(p)
+	if len(kept) > 0 && c.live != nil {
+		if _, err := c.live.Write(kept); err != nil {
+			c.live = nil
+		}
+	}
+	if enough {
+		return len(p), guest.ErrDiscard
+	}
+	return len(p), nil
+}
+
+// keep returns the part of p that is within the limit, and whether no more of
+// the stream is needed.
+func (c *capture) keep(p []byte) (kept []byte, enough bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen += int64(len(p))
+	c.keepTail(p)
+	if room := c.limit - int64(c.head.Len()); room > 0 {
+		kept = p[:min(int64(len(p)), room)]
+		c.head.Write(kept)
+	}
+	return kept, c.seen > c.limit && (!c.wantTail || c.seen > c.limit+tailPatience)
+}
+
+// tailPatience is how far beyond the limit a stream is still read for its
+// tail: a program that writes more than that is flooding.
+const tailPatience = 1 << 20
+
+func (c *capture) keepTail(p []byte) {
+	if !c.wantTail {
+		return
+	}
+	if len(p) >= tailSize {
+		c.tail = append(c.tail[:0], p[len(p)-tailSize:]...)
+		return
+	}
+	if drop := len(c.tail) + len(p) - tailSize; drop > 0 {
+		c.tail = append(c.tail[:0], c.tail[drop:]...)
+	}
+	c.tail = append(c.tail, p...)
+}
+
+// end is the tail, for whoever looks for a traceback.
+func (c *capture) end() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.tail)
+}
+
+// stream is the result, where total is what init counted.
+func (c *capture) stream(total int64) Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stream{Kept: bytes.Clone(c.head.Bytes()), Total: max(total, c.seen)}
+	if s.Total <= int64(len(s.Kept)) {
+		return s
+	}
+	s.Truncated = true
+	notice := fmt.Sprintf("\n\n[TRUNCATED: output exceeded %d bytes]", c.limit)
+	if room := int(c.limit) - len(notice); room >= 0 {
+		s.Kept = append(cutRune(s.Kept, room), notice...)
+	}
+	return s
+}
+
+// cutRune shortens b to at most n bytes without splitting a UTF-8 character.
+func cutRune(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
+	for i := n; i > n-utf8.UTFMax && i > 0; i-- {
+		if utf8.RuneStart(b[i]) {
+			return b[:i]
+		}
+	}
+	return b[:n]
+}
