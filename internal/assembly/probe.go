@@ -32,6 +32,9 @@ func Probe(ctx context.Context) (p Probed, err error) {
 	return p, err
 }
 
+// EngineInfo names the engine that is linked in.
+func EngineInfo() engine.Info { return gvisor.Info() }
+
 // Trial runs one small job as any other and returns what it printed. It takes
 // what limits the host gives.
 func Trial(ctx context.Context, cfg *config.Config, progress func(environment.Progress)) (out string, err error) {

@@ -134,14 +134,15 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 	if res == nil {
 		return errors.Join(err, closeErr)
 	}
+	err = errors.Join(err, closeErr)
 	if o.json {
 		if err := printRecord(a.streams.Out, local, res); err != nil {
 			return err
 		}
-	} else if !o.quiet {
+	} else if !o.quiet && err == nil {
 		a.explain(res, o)
 	}
-	if err := errors.Join(err, closeErr); err != nil && ctx.Err() == nil {
+	if err != nil {
 		return err
 	}
 	return exitOf(res)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/takovm/tako/internal/engine/gvisor"
+	"github.com/takovm/tako/internal/assembly"
 )
 
 // version is set by the linker in released binaries.
@@ -30,8 +30,9 @@ func (a *app) newVersionCommand() *cobra.Command {
 		Short: "Print the version of tako and of the engine that is linked in",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(a.streams.Out, "tako %s\ngvisor %s\n%s %s/%s\n",
-				takoVersion(), gvisor.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			info := assembly.EngineInfo()
+			fmt.Fprintf(a.streams.Out, "tako %s\n%s %s\n%s %s/%s\n",
+				takoVersion(), info.Name, info.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		},
 	}

@@ -1,0 +1,54 @@
+# Everything a person or a CI machine does here. "make help" lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN       := bin/tako
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME  ?= 10s
+
+# One set of flags for the build, vet and staticcheck: they then share compiled
+# packages, and gVisor is compiled once. Stamping from git is off, because it
+# fails where the checkout belongs to another user.
+STATIC := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false'
+
+.PHONY: help
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## set up what is missing, build, and run one job in a sandbox
+	@scripts/setup.sh go certs python3
+	@$(MAKE) --no-print-directory build
+	@echo "Running a job in a fresh sandbox: $(BIN) run -c 'print(1+1)'"
+	@result=$$($(BIN) run -c 'print(1+1)') && echo "The sandbox answered: $$result"
+
+.PHONY: build
+build: ## build bin/tako, one static binary
+	@$(STATIC) go build -ldflags '-s -w -X github.com/takovm/tako/internal/cli.version=$(VERSION)' -o $(BIN) ./cmd/tako
+
+.PHONY: test
+test: ## set up what is missing, lint, and run every test with the race detector
+	@scripts/setup.sh go certs cc python3 node numpy pandas
+	@$(MAKE) --no-print-directory build lint
+	@TAKO_TEST_BINARY=$(abspath $(BIN)) CGO_ENABLED=1 go test -race -count=1 -p 2 -timeout 15m ./...
+
+.PHONY: lint
+lint: ## check format, modules, vet and staticcheck
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: build ## measure sandboxes and jobs on this machine
+	@go run ./bench
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (default 10s) each
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+.PHONY: generate
+generate: ## write the generated files again
+	@go generate ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin

@@ -1,0 +1,150 @@
+package archtest
+
+import "strings"
+
+// rule says whether packages that match from may import packages that match
+// to. Patterns are paths relative to the module for our own packages, full
+// import paths for others; "x/..." is x and all below it, "std" the standard
+// library, "own" every package of the module, "..." everything. The first rule
+// that matches an import decides; what none matches is allowed.
+type rule struct {
+	from, to string
+	allowed  bool
+	tests    bool // holds for _test.go files, too
+	reason   string
+}
+
+// importRules are the arrows that layers alone do not draw.
+func importRules() []rule {
+	const (
+		one     = "what launches sandboxes is in one place, so that it can be audited and replaced"
+		wiring  = "parts get their drivers handed; only the wiring knows which one"
+		leaf    = "a leaf is imported by everything, so it must bring nothing along"
+		domain  = "the domain outlives every library"
+		policy  = "the queue decides when, the sandbox how; each is tested without the other"
+		seam    = "a contract that imports an implementation is none"
+		surface = "the command line is an edge: what others need of it belongs below"
+	)
+	return []rule{
+		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/runsc/...", true, true, one},
+		{"...", "gvisor.dev/gvisor/runsc/...", false, true, one},
+
+		{"internal/job/...", "std", true, false, domain},
+		{"internal/job/...", "...", false, false, domain},
+
+		{"internal/engine", "std", true, false, seam},
+		{"internal/engine", "internal/job", true, false, seam},
+		{"internal/engine", "...", false, false, seam},
+
+		{"internal/guest/...", "internal/guest/...", true, false, leaf},
+		{"internal/guest/...", "internal/job", true, false, leaf},
+		{"internal/guest/...", "own", false, false, leaf},
+		{"internal/netguard/...", "own", false, false, leaf},
+		{"internal/lifecycle/...", "own", false, false, leaf},
+		{"internal/config/...", "internal/job", true, false, leaf},
+		{"internal/config/...", "own", false, false, leaf},
+
+		{"internal/queue/...", "internal/sandbox/...", false, true, policy},
+
+		{"cmd/tako", "internal/cli/...", true, false, surface},
+		{"internal/cli/...", "internal/cli/...", true, true, surface},
+		{"...", "internal/cli/...", false, true, surface},
+
+		{"cmd/...", "internal/engine/gvisor/...", true, false, wiring},
+		{"tako", "internal/engine/gvisor/...", true, false, wiring},
+		{"internal/assembly/...", "internal/engine/gvisor/...", true, false, wiring},
+		{"internal/engine/gvisor/...", "internal/engine/gvisor/...", true, false, wiring},
+		{"...", "internal/engine/gvisor/...", false, false, wiring},
+		{"internal/assembly/...", "internal/store/sqlite/...", true, false, wiring},
+		{"internal/assembly/...", "internal/store/postgres/...", true, false, wiring},
+		{"...", "internal/store/sqlite/...", false, false, wiring},
+		{"...", "internal/store/postgres/...", false, false, wiring},
+	}
+}
+
+// layers are the packages from top to bottom. A package imports from lower
+// layers and from packages of its own row that are below the same folder. The
+// longest matching path counts. Tests may import from anywhere.
+func layers() [][]string {
+	return [][]string{
+		{"cmd"},
+		{"tako", "internal/cli"}, // tako is the package at the root
+		{"internal/server"},
+		{"internal/assembly"},
+		{"internal/api", "internal/mcp"},
+		{"internal/queue", "internal/build", "internal/webhook"},
+		{"internal/runner"},
+		{"internal/sandbox"},
+		{"internal/takotest"},
+		{"internal/environment", "internal/egress", "internal/auth", "internal/secret"},
+		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
+		{"internal/engine", "internal/engine/cgroup", "internal/artifact", "internal/store", "internal/config", "sdk"},
+		{"internal/guest", "internal/netguard", "internal/lifecycle"},
+		{"internal/job"},
+	}
+}
+
+// unlayered packages are outside the tree of the product.
+func unlayered() []string {
+	return []string{"bench", "test", "deploy", "examples", "scripts", "docs", "internal/archtest"}
+}
+
+// decide answers the first rule that matches an import, or nil.
+func decide(rules []rule, from, to string, test bool) *rule {
+	for i, r := range rules {
+		if (!test || r.tests) && matches(r.from, from) && matches(r.to, to) {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+// matches holds one pattern against a package path, relative for our own.
+func matches(pattern, path string) bool {
+	switch pattern {
+	case "...":
+		return true
+	case "std":
+		return isStd(path)
+	case "own":
+		return isOwn(path)
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	}
+	return path == pattern
+}
+
+// isStd reports a path of the standard library: others have a host name first.
+func isStd(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && !isOwn(path)
+}
+
+// layerOf answers the row of a package and the entry that matched; -1 for none.
+func layerOf(path string) (row int, entry string) {
+	row = -1
+	for i, names := range layers() {
+		for _, name := range names {
+			if matches(name+"/...", path) && len(name) > len(entry) {
+				row, entry = i, name
+			}
+		}
+	}
+	return row, entry
+}
+
+// layerProblem says what is wrong with an import between two of our packages.
+func layerProblem(from, to string) string {
+	fromRow, fromEntry := layerOf(from)
+	toRow, toEntry := layerOf(to)
+	switch {
+	case fromRow < 0 || toRow < 0:
+		return "a package without a layer: give it a row in layers()"
+	case fromEntry == toEntry, toRow > fromRow:
+		return ""
+	case toRow == fromRow:
+		return "both are in one layer"
+	}
+	return toEntry + " is above " + fromEntry
+}

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// JobType is a named environment with limits of its own.
+type JobType struct {
+	Name           string
+	Requirements   []string // checked when they are installed, not here
+	PythonVersion  string
+	BaseImage      string
+	SharedCode     []string // paths
+	Environment    map[string]string
+	MemoryLimit    Size // bytes
+	CPULimit       float64
+	Timeout        int // seconds
+	StartupTimeout int // seconds
+	NetworkEnabled bool
+	SessionEnabled bool
+	GPU            GPU
+}
+
+// GPU is what a job type asks for; tako has none to give.
+type GPU struct {
+	Enabled   bool
+	Vendor    string // nvidia or amd; empty where not set
+	Count     *int   // nil where not set
+	DeviceIDs []string
+}
+
+// jobTypeRows is the table of a job type's keys.
+func jobTypeRows() []row[JobType] {
+	rows := []row[JobType]{
+		{name: "name", at: func(t *JobType) any { return &t.Name }, defDoc: "required",
+			rule: matching(`[A-Za-z0-9_-]{1,64}`, "1 to 64 letters, digits, - and _"), doc: "name that requests use"},
+		{name: "requirements", at: func(t *JobType) any { return &t.Requirements }, defDoc: "[]",
+			doc: "Python packages"},
+		{name: "python_version", def: "3.11", at: func(t *JobType) any { return &t.PythonVersion },
+			rule: matching(`3\.([89]|1[0-9])`, "3.8 to 3.19"), doc: "Python version"},
+		{name: "base_image", at: func(t *JobType) any { return &t.BaseImage }, nullable: true,
+			doc: "image to run in"},
+		{name: "shared_code", at: func(t *JobType) any { return &t.SharedCode }, defDoc: "[]",
+			doc: "paths that are put on PYTHONPATH"},
+		{name: "environment", at: func(t *JobType) any { return &t.Environment }, defDoc: "{}",
+			rule: environment(), show: maskValues, doc: "environment variables of user code"},
+		{name: "memory_limit", def: "512m", at: func(t *JobType) any { return &t.MemoryLimit }, raw: memorySuffix(),
+			rule: sizeBetween(64<<20, 32<<30), doc: "bytes of memory; suffix m or g"},
+		{name: "cpu_limit", def: 1.0, at: func(t *JobType) any { return &t.CPULimit },
+			rule: between(0.1, 16), doc: "processors"},
+		{name: "timeout", def: 30, at: func(t *JobType) any { return &t.Timeout },
+			rule: between(1, 3600), doc: "seconds user code may take; at most max_timeout"},
+		{name: "startup_timeout", def: 120, at: func(t *JobType) any { return &t.StartupTimeout },
+			rule: between(10, 600), doc: "seconds until user code starts"},
+		{name: "network_enabled", def: false, at: func(t *JobType) any { return &t.NetworkEnabled },
+			doc: "network mode public"},
+		{name: "session_enabled", def: false, at: func(t *JobType) any { return &t.SessionEnabled },
+			doc: "usable in sessions"},
+		{name: "gpu.enabled", def: false, at: func(t *JobType) any { return &t.GPU.Enabled },
+			doc: "needs a vendor, too"},
+		{name: "gpu.vendor", at: func(t *JobType) any { return &t.GPU.Vendor }, nullable: true, fold: strings.ToLower,
+			rule: optional(oneOf("nvidia", "amd")), doc: "whose GPU"},
+		{name: "gpu.count", at: func(t *JobType) any { return &t.GPU.Count }, nullable: true,
+			rule: ifSet(between(1, 16)), doc: "number of GPUs, nvidia only; not with device_ids"},
+		{name: "gpu.device_ids", at: func(t *JobType) any { return &t.GPU.DeviceIDs }, nullable: true,
+			rule: deviceIDs(), doc: "which GPUs; not with count"},
+	}
+	for i := range rows {
+		rows[i].notYet = true
+	}
+	return rows
+}
+
+// assignJobTypes decodes the list with the table of its own.
+func assignJobTypes(field string, to *[]JobType, in any) Problems {
+	items, ok := in.([]any)
+	if !ok {
+		return wrongType(field, "a list", in)
+	}
+	rows := jobTypeRows()
+	var found Problems
+	list := make([]JobType, len(items))
+	for i, item := range items {
+		name := fmt.Sprintf("%s[%d]", field, i)
+		setDefaults(rows, &list[i])
+		tree, ok := item.(map[string]any)
+		if !ok {
+			found = append(found, wrongType(name, "a mapping", item)...)
+			continue
+		}
+		wrong := decode(rows, name+".", tree, &list[i])
+		if _, named := tree["name"]; !named {
+			wrong = append(wrong, problem(name+".name", "is required")...)
+		}
+		found = append(found, wrong...)
+	}
+	// Kept in spite of problems, so that rules report what else is wrong.
+	*to = list
+	return found
+}
+
+// checkJobTypes applies the rules of every field, and where they hold those
+// that look at several.
+func (c *Config) checkJobTypes() Problems {
+	var found Problems
+	rows := jobTypeRows()
+	first := map[string]int{}
+	for i := range c.JobTypes {
+		t, prefix := &c.JobTypes[i], fmt.Sprintf("job_types[%d].", i)
+		if wrong := check(rows, prefix, t); len(wrong) > 0 {
+			found = append(found, wrong...)
+			continue
+		}
+		if j, ok := first[t.Name]; ok {
+			found = append(found, problem(prefix+"name", "is the name of job_types[%d], too", j)...)
+		}
+		first[t.Name] = i
+		found = append(found, t.GPU.check(prefix+"gpu.")...)
+	}
+	return found
+}
+
+func (g GPU) check(prefix string) Problems {
+	switch {
+	case !g.Enabled && (g.Vendor != "" || g.Count != nil || len(g.DeviceIDs) > 0):
+		return problem(prefix+"enabled", "must be true where vendor, count or device_ids is set")
+	case !g.Enabled:
+		return nil
+	case g.Vendor == "":
+		return problem(prefix+"vendor", "is required where enabled is true")
+	case g.Count != nil && g.Vendor != "nvidia":
+		return problem(prefix+"count", "is for nvidia only; use device_ids")
+	case g.Count != nil && len(g.DeviceIDs) > 0:
+		return problem(prefix+"count", "cannot be set together with device_ids")
+	}
+	return nil
+}
+
+func memorySuffix() rule {
+	return rule{check: func(in any) string {
+		suffix := regexp.MustCompile(`^[0-9]+[mMgG]$`)
+		if s, ok := in.(string); ok && !suffix.MatchString(s) {
+			return "must be a whole number with suffix m or g, such as 512m"
+		} else if !ok {
+			return "must be text with suffix m or g, such as 512m, not " + typeName(in)
+		}
+		return ""
+	}}
+}
+
+const maxEnvValue = 32768
+
+func environment() rule {
+	return rule{"names of [A-Za-z_][A-Za-z0-9_]*, values up to 32768 bytes without NUL", func(v any) string {
+		env, _ := v.(map[string]string)
+		if len(env) == 0 {
+			return ""
+		}
+		name := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+		for _, key := range slices.Sorted(maps.Keys(env)) {
+			switch {
+			case !name.MatchString(key):
+				return "a name is not [A-Za-z_][A-Za-z0-9_]* of at most 256 characters"
+			case len(env[key]) > maxEnvValue:
+				return "the value of " + key + " is over 32768 bytes"
+			case strings.Contains(env[key], "\x00"):
+				return "the value of " + key + " contains a NUL"
+			}
+		}
+		return ""
+	}}
+}
+
+func deviceIDs() rule {
+	return rule{"at most 16, unique, not empty, without commas", func(v any) string {
+		ids, _ := v.([]string)
+		if len(ids) > 16 {
+			return "must have at most 16 items"
+		}
+		for i, id := range ids {
+			if id == "" || strings.Contains(id, ",") {
+				return fmt.Sprintf("item %d must not be empty or contain a comma", i+1)
+			}
+			if slices.Contains(ids[:i], id) {
+				return fmt.Sprintf("item %d is there twice", i+1)
+			}
+		}
+		return ""
+	}}
+}

@@ -1,0 +1,154 @@
+package config
+
+import "strings"
+
+// configRows is the table of keys, in the order of the docs.
+func configRows() []row[Config] {
+	parts := [][]row[Config]{serverRows(), queueRows(), outputRows(), timeRows(), dependencyRows(), sessionRows(), isolationRows(), limitRows()}
+	var rows []row[Config]
+	for _, p := range parts {
+		rows = append(rows, p...)
+	}
+	return append(rows, row[Config]{
+		name: "job_types", at: func(c *Config) any { return &c.JobTypes }, defDoc: "[]", notYet: true,
+		doc: "named environments with limits of their own",
+	})
+}
+
+func serverRows() []row[Config] {
+	return []row[Config]{
+		{name: "production_mode", def: false, at: func(c *Config) any { return &c.ProductionMode }, notYet: true,
+			doc: "an unknown job type fails instead of running as the default one"},
+		{name: "log_level", def: "INFO", at: func(c *Config) any { return &c.LogLevel }, notYet: true,
+			rule: oneOf("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), fold: strings.ToUpper,
+			doc: "what is logged"},
+		{name: "server_host", def: "127.0.0.1", at: func(c *Config) any { return &c.ServerHost }, notYet: true,
+			rule: matching(`[^\s\x00]{1,255}`, "a host name or address"),
+			doc:  "address the server listens on; beyond loopback it needs authentication"},
+		{name: "allow_unauthenticated_network_access", env: "TAKO_VM_ALLOW_UNAUTHENTICATED_NETWORK_ACCESS", def: false, notYet: true,
+			at:  func(c *Config) any { return &c.AllowUnauthenticated },
+			doc: "listen beyond loopback without authentication"},
+		{name: "server_port", def: 8000, at: func(c *Config) any { return &c.ServerPort }, notYet: true,
+			rule: between(1, 65535), doc: "TCP port the server listens on"},
+		{name: "api_max_payload_bytes", env: "TAKO_VM_API_MAX_PAYLOAD_BYTES", def: 2097152, notYet: true,
+			at:   func(c *Config) any { return &c.APIMaxPayloadBytes },
+			rule: between(1024, 104857600), doc: "bytes of a JSON body"},
+		{name: "api_max_upload_bytes", def: 104857600, notYet: true,
+			at:   func(c *Config) any { return &c.APIMaxUploadBytes },
+			rule: between(1024, 10737418240), doc: "bytes of a multipart body"},
+		{name: "api_auth_enabled", env: "TAKO_VM_API_AUTH_ENABLED", def: false, notYet: true,
+			at: func(c *Config) any { return &c.APIAuthEnabled }, doc: "every call needs an API key"},
+		{name: "api_keys", env: "TAKO_VM_API_KEYS", defDoc: "[]", notYet: true,
+			at:   func(c *Config) any { return &c.APIKeys },
+			rule: apiKeys(), doc: "keys with every scope; a comma list in the environment"},
+		{name: "api_auth_header", env: "TAKO_VM_API_AUTH_HEADER", def: "X-API-Key", notYet: true,
+			at:   func(c *Config) any { return &c.APIAuthHeader },
+			rule: matching(`[A-Za-z0-9_-]+`, "letters, digits, - and _"), doc: "header that carries the key"},
+		{name: "api_rate_limit_enabled", env: "TAKO_VM_API_RATE_LIMIT_ENABLED", def: true, notYet: true,
+			at: func(c *Config) any { return &c.APIRateLimitEnabled }, doc: "bound calls per key and per address"},
+		{name: "api_rate_limit_requests", env: "TAKO_VM_API_RATE_LIMIT_REQUESTS", def: 120, notYet: true,
+			at:   func(c *Config) any { return &c.APIRateLimitRequests },
+			rule: between(1, 100000), doc: "calls per window"},
+		{name: "api_rate_limit_window_seconds", env: "TAKO_VM_API_RATE_LIMIT_WINDOW_SECONDS", def: 60, notYet: true,
+			at:   func(c *Config) any { return &c.APIRateLimitWindowSeconds },
+			rule: between(1, 3600), doc: "the window, in seconds"},
+		{name: "trusted_proxies", defDoc: "[]", at: func(c *Config) any { return &c.TrustedProxies }, notYet: true,
+			rule: each(addressOrCIDR()), doc: "proxies whose word on the caller's address is taken"},
+		{name: "webhook_secret", env: "TAKO_VM_WEBHOOK_SECRET", at: func(c *Config) any { return &c.WebhookSecret }, notYet: true,
+			nullable: true, rule: optional(longSecret()), doc: "signs webhooks of keys without a secret of their own"},
+		{name: "webhook_allow_http", def: false, at: func(c *Config) any { return &c.WebhookAllowHTTP }, notYet: true,
+			doc: "deliver webhooks over plain http, too"},
+	}
+}
+
+func queueRows() []row[Config] {
+	return []row[Config]{
+		{name: "data_dir", env: "TAKO_VM_DATA_DIR", at: func(c *Config) any { return &c.DataDir }, nullable: true,
+			defDoc: "$XDG_DATA_HOME/tako_vm, else ~/.tako_vm",
+			rule:   matching(`[^\x00]+`, "a path"), doc: "where everything that lasts is kept"},
+		{name: "database_url", env: "TAKO_VM_DATABASE_URL", at: func(c *Config) any { return &c.DatabaseURL }, notYet: true,
+			defDoc: "SQLite below data_dir", nullable: true, show: maskURL,
+			rule: optional(databaseURL()), doc: "PostgreSQL for records and queue"},
+		{name: "max_workers", def: 4, at: func(c *Config) any { return &c.MaxWorkers }, notYet: true,
+			rule: between(1, 64), doc: "jobs that run at once"},
+		{name: "max_queue_size", def: 10000, at: func(c *Config) any { return &c.MaxQueueSize }, notYet: true,
+			rule: between(1, 10000), doc: "jobs that wait at once; more are refused"},
+		{name: "max_retry_attempts", def: 2, at: func(c *Config) any { return &c.MaxRetryAttempts }, notYet: true,
+			rule: between(1, 10), doc: "attempts in all where the infrastructure fails"},
+		{name: "retry_base_delay", def: 1.0, at: func(c *Config) any { return &c.RetryBaseDelay }, notYet: true,
+			rule: between(0.1, 60), doc: "seconds before the second attempt, doubled for each further one"},
+		{name: "queue_wait_timeout", def: 1.0, at: func(c *Config) any { return &c.QueueWaitTimeout }, notYet: true,
+			rule: between(0.1, 30), doc: "seconds between looks at an empty queue"},
+		{name: "execution_record_ttl_days", def: 30, at: func(c *Config) any { return &c.ExecutionRecordTTLDays }, notYet: true,
+			rule: between(1, 3650), doc: "days a record is kept"},
+		{name: "dlq_ttl_days", def: 30, at: func(c *Config) any { return &c.DLQTTLDays }, notYet: true,
+			rule: between(1, 365), doc: "days a dead letter is kept"},
+	}
+}
+
+func outputRows() []row[Config] {
+	stream := between(1024, 104857600)
+	return []row[Config]{
+		{name: "max_stdout_bytes", def: 65536, at: func(c *Config) any { return &c.MaxStdoutBytes },
+			rule: stream, doc: "bytes kept of stdout; more is dropped and flagged"},
+		{name: "max_stderr_bytes", def: 65536, at: func(c *Config) any { return &c.MaxStderrBytes },
+			rule: stream, doc: "bytes kept of stderr; more is dropped and flagged"},
+		{name: "max_artifact_bytes", def: 10485760, at: func(c *Config) any { return &c.MaxArtifactBytes },
+			rule: between(1024, 1073741824), doc: "bytes of one artifact; a larger one is skipped"},
+		{name: "max_total_artifacts_bytes", def: 52428800, at: func(c *Config) any { return &c.MaxTotalArtifactsBytes },
+			rule: between(1024, 10737418240), doc: "bytes of a job's artifacts together"},
+		{name: "max_event_log_bytes", def: 10485760, at: func(c *Config) any { return &c.MaxEventLogBytes }, notYet: true,
+			rule: between(1024, 1073741824), doc: "bytes of a job's event log"},
+		{name: "max_input_bytes", def: 1048576, at: func(c *Config) any { return &c.MaxInputBytes }, notYet: true,
+			rule: between(1024, 104857600), doc: "bytes of a job's input data"},
+		{name: "max_code_bytes", def: 102400, at: func(c *Config) any { return &c.MaxCodeBytes }, notYet: true,
+			rule: between(1024, 10485760), doc: "bytes of a job's code"},
+	}
+}
+
+func timeRows() []row[Config] {
+	return []row[Config]{
+		{name: "default_timeout", def: 30, at: func(c *Config) any { return &c.DefaultTimeout },
+			rule: between(1, 3600), doc: "seconds user code may take; at most max_timeout"},
+		{name: "default_startup_timeout", def: 120, at: func(c *Config) any { return &c.DefaultStartupTimeout },
+			rule: between(10, 600), doc: "seconds until user code starts; at most max_startup_timeout"},
+		{name: "max_timeout", def: 300, at: func(c *Config) any { return &c.MaxTimeout }, notYet: true,
+			rule: between(1, 86400), doc: "seconds a job or job type may ask for"},
+		{name: "max_startup_timeout", def: 600, at: func(c *Config) any { return &c.MaxStartupTimeout }, notYet: true,
+			rule: between(30, 1800), doc: "seconds a job may ask for until its code starts"},
+		{name: "kill_grace_ms", def: 500, at: func(c *Config) any { return &c.KillGraceMS },
+			rule: between(0, 60000), doc: "milliseconds from SIGTERM to SIGKILL when time ran out"},
+	}
+}
+
+func dependencyRows() []row[Config] {
+	return []row[Config]{
+		{name: "allow_runtime_requirements", env: "TAKO_VM_ALLOW_RUNTIME_REQUIREMENTS", def: false, notYet: true,
+			at: func(c *Config) any { return &c.AllowRuntimeRequirements }, doc: "a request may name packages to install"},
+		{name: "dependency_proxy_url", env: "TAKO_VM_DEPENDENCY_PROXY_URL", notYet: true, nullable: true, show: maskURL,
+			at:   func(c *Config) any { return &c.DependencyProxyURL },
+			rule: optional(proxyURL()), doc: "proxy for installing packages"},
+		{name: "enable_runtime_dependency_cache", env: "TAKO_VM_ENABLE_RUNTIME_DEPENDENCY_CACHE", def: false, notYet: true,
+			at: func(c *Config) any { return &c.RuntimeDependencyCache }, doc: "keep downloaded packages between jobs of a type"},
+		{name: "egress_allow_cidrs", defDoc: "[]", at: func(c *Config) any { return &c.EgressAllowCIDRs }, notYet: true,
+			rule: each(cidr()), doc: "private networks that a job's network policy may open"},
+		{name: "allow_request_images", def: false, at: func(c *Config) any { return &c.AllowRequestImages }, notYet: true,
+			doc: "a request may name an image"},
+	}
+}
+
+func sessionRows() []row[Config] {
+	return []row[Config]{
+		{name: "sessions_enabled", env: "TAKO_VM_SESSIONS_ENABLED", def: false, notYet: true,
+			at: func(c *Config) any { return &c.SessionsEnabled }, doc: "sessions"},
+		{name: "session_idle_timeout_seconds", env: "TAKO_VM_SESSION_IDLE_TIMEOUT_SECONDS", def: 1800, notYet: true,
+			at:   func(c *Config) any { return &c.SessionIdleTimeoutSeconds },
+			rule: between(30, 86400), doc: "seconds an idle session lives; at most session_max_ttl_seconds"},
+		{name: "session_max_ttl_seconds", env: "TAKO_VM_SESSION_MAX_TTL_SECONDS", def: 86400, notYet: true,
+			at:   func(c *Config) any { return &c.SessionMaxTTLSeconds },
+			rule: between(60, 604800), doc: "seconds a session lives"},
+		{name: "session_max_concurrent", env: "TAKO_VM_SESSION_MAX_CONCURRENT", def: 50, notYet: true,
+			at:   func(c *Config) any { return &c.SessionMaxConcurrent },
+			rule: between(1, 1<<31-1), doc: "sessions at once"},
+	}
+}
