@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 // program finds the code: -c, a command, standard input or a file.
 func (o *runOptions) program(a *runner.Attempt, cfg *config.Config, src source, stdin io.Reader) error {
 	limit := min(cfg.MaxCodeBytes, runner.MaxCode)
+	if !slices.Contains([]string{"", "python", "node", "bash"}, o.language) {
+		return usageError("unknown language %q: it is one of python, node, bash, as the environment has them", o.language)
+	}
 	switch {
 	case src.hasCode:
 		a.Code, a.Args = []byte(src.code), src.args

@@ -126,8 +126,10 @@ type ExecSpec struct {
 	Env      []string
 	Dir      string
 	UID, GID int
-	// Stdin, Stdout, Stderr are passed to the program; nil is an empty stream.
-	// The caller keeps its own copies and closes them.
+	// Stdin, Stdout, Stderr are passed to the program; nil is a stream
+	// that is at its end (Stdin) or that nobody reads, so that writing fails
+	// with EPIPE.
+	// The caller keeps its own copies, which become blocking, and closes them.
 	Stdin, Stdout, Stderr *os.File
 }
 

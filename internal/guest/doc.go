@@ -8,8 +8,9 @@
 //	Wait, Collect before or after a program, Close.
 //
 // Handshake comes first and also addresses a sandbox that was restored from a
-// snapshot. Put and Mkdir may be called while the program runs. Collect may
-// not. A Start that failed with an *ExecError may be repeated.
+// snapshot. Put and Mkdir may be called while the program runs; their answers
+// wait behind its output then. Collect may not. A Start that failed with an
+// *ExecError may be repeated.
 //
 // # Trust
 //

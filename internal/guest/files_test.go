@@ -244,6 +244,23 @@ with open('/output/result.json', 'w') as f: f.write('x' * 1000)
 	}
 }
 
+// However much there is, a collection looks at so much of it and says so.
+func TestCollectEntries(t *testing.T) {
+	sb := boot(t)
+	sb.run(python(`
+import os
+os.mkdir('/output/a')
+for i in range(60_000): os.close(os.open('/output/a/%d' % i, os.O_CREAT | os.O_WRONLY))
+for i in range(60_000): os.close(os.open('/output/%d' % i, os.O_CREAT | os.O_WRONLY))
+`))
+	sum, err := sb.Collect(t.Context(), guest.CollectOptions{MaxFiles: 10, MaxDepth: 1}, func(string, int64, io.Reader) error { return nil })
+	must(t, err)
+	// What is in the root (shrunk and a among it) leaves room for some of a.
+	if total := sum.Files + len(sum.Skipped) + sum.More; sum.Files != 10 || total != 100_000 {
+		t.Errorf("%d files, %d entries", sum.Files, total)
+	}
+}
+
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:4])

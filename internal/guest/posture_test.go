@@ -201,6 +201,16 @@ func TestPostureOfInit(t *testing.T) {
 	}
 }
 
+// A session greets an init that has been greeted before, as after a restore.
+func TestHandshakeAgain(t *testing.T) {
+	sb := boot(t)
+	must(t, sb.put("/code/x", "x"))
+	hello, err := sb.Handshake(t.Context())
+	if err != nil || hello.PID != 1 || hello.Version != 1 {
+		t.Errorf("%+v, %v", hello, err)
+	}
+}
+
 // status reads the lines of a /proc status file.
 func status(text string) map[string]string {
 	fields := map[string]string{}

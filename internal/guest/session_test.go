@@ -19,14 +19,19 @@ import (
 type peer struct {
 	conn    net.Conn
 	replies [][]byte
+	hangUp  bool // after the last of them
 	done    chan struct{}
 }
 
 // talk connects a session to a peer that greets properly and then sticks to
 // replies: one for each Mkdir, finished put, finished Run, Collect.
 func talk(t testing.TB, replies ...[]byte) (*Session, *peer) {
+	return meet(t, &peer{replies: replies})
+}
+
+func meet(t testing.TB, p *peer) (*Session, *peer) {
 	host, guest := net.Pipe()
-	p := &peer{conn: guest, replies: replies, done: make(chan struct{})}
+	p.conn, p.done = guest, make(chan struct{})
 	go p.serve()
 	s := NewSession(host)
 	t.Cleanup(func() {
@@ -52,7 +57,7 @@ func (p *peer) serve() {
 		case wire.TypeGreet:
 			var m wire.Greet
 			m.Decode(payload) //nolint:errcheck // the session wrote it
-			p.say(wire.Hello{Version: wire.Version, Nonce: m.Nonce, PID: 1}.Append(nil))
+			p.say(wire.Hello{Version: wire.Version, Nonce: m.Nonce, PID: 1}.Append(nil), false)
 		case wire.TypePutBegin:
 			var m wire.PutBegin
 			m.Decode(payload) //nolint:errcheck // the session wrote it
@@ -69,14 +74,22 @@ func (p *peer) serve() {
 		switch kind {
 		case wire.TypePutBegin, wire.TypePutData, wire.TypeArg, wire.TypeEnv, wire.TypeMkdir, wire.TypeCollect, wire.TypePutAbort:
 			if waiting == 0 && len(p.replies) > 0 {
-				p.say(p.replies[0])
+				last := len(p.replies) == 1
+				p.say(p.replies[0], last && p.hangUp)
 				p.replies = p.replies[1:]
 			}
 		}
 	}
 }
 
-func (p *peer) say(b []byte) { go p.conn.Write(b) } //nolint:errcheck // the session may have had enough
+func (p *peer) say(b []byte, last bool) {
+	go func() {
+		p.conn.Write(b) //nolint:errcheck // the session may have had enough
+		if last {
+			p.conn.Close()
+		}
+	}()
+}
 
 func readFrame(r io.Reader) (wire.Type, []byte, error) {
 	var header [wire.HeaderSize]byte
@@ -389,7 +402,7 @@ func TestInputCredit(t *testing.T) {
 			t.Fatalf("%d bytes were read on a credit of %d", window, wire.StdinWindow)
 		}
 		got += window
-		p.say(wire.StdinCredit{Bytes: uint32(window)}.Append(nil))
+		p.say(wire.StdinCredit{Bytes: uint32(window)}.Append(nil), false)
 	}
 }
 

@@ -140,6 +140,8 @@ func (r *run) args() []string {
 
 func (r *run) program(file string, args []string) guest.Program {
 	l := r.attempt.Limits
+	// The program's own process was counted for init's user, who started it.
+	tasks := uint64(l.PIDs - 1)
 	return guest.Program{
 		Path: file,
 		Args: args,
@@ -148,7 +150,7 @@ func (r *run) program(file string, args []string) guest.Program {
 		UID:  sandbox.UID,
 		GID:  sandbox.GID,
 		Rlimits: []guest.Rlimit{
-			{Resource: unix.RLIMIT_NPROC, Soft: uint64(l.PIDs), Hard: uint64(l.PIDs)},
+			{Resource: unix.RLIMIT_NPROC, Soft: tasks, Hard: tasks},
 			{Resource: unix.RLIMIT_NOFILE, Soft: uint64(l.OpenFiles), Hard: uint64(l.OpenFiles)},
 			{Resource: unix.RLIMIT_FSIZE, Soft: uint64(l.FileSize), Hard: uint64(l.FileSize)},
 		},

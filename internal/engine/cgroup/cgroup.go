@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Controller names, as the kernel spells them.
@@ -64,9 +66,26 @@ type files struct {
 
 func kernelFiles() files {
 	return files{
-		mkdirAll: func(dir string) error { return os.MkdirAll(dir, 0o755) },
+		mkdirAll: mkdirAll,
 		rmdir:    func(dir string) error { return syscall.Rmdir(dir) },
 	}
+}
+
+// mkdirAll makes dir, again if its parent goes away meanwhile: another tako may
+// be removing the last group of its own. A directory that is there and another
+// user's is an error.
+func mkdirAll(dir string) error {
+	const attempts = 100
+	var err error
+	for range attempts {
+		if err = os.MkdirAll(dir, 0o755); !missing(err) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Access(dir, unix.W_OK)
 }
 
 // Detect finds the cgroup hierarchies below sys ("/sys/fs/cgroup" on a real

@@ -302,7 +302,8 @@ func (s *suite) signal(t *testing.T) {
 	session := greet(t, sb) // init is up and ignores signals
 	in, out := pipe(t), pipe(t)
 	p, err := sb.Exec(t.Context(), engine.ExecSpec{
-		Args: []string{"/bin/cat"}, Dir: "/", UID: 1000, GID: 1000, Stdin: in.r, Stdout: out.w,
+		Args: []string{"/bin/cat"}, Dir: "/", UID: 1000, GID: 1000,
+		Stdin: in.r, Stdout: out.w, Stderr: out.w,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -313,8 +314,9 @@ func (s *suite) signal(t *testing.T) {
 		t.Fatalf("signal: %v", err)
 	}
 	status, err := p.Wait(ctx)
+	out.w.Close()
 	if err != nil || !status.Signaled() || status.Signal() != syscall.SIGTERM {
-		t.Errorf("a program that got SIGTERM ended with %v, %v", status, err)
+		t.Errorf("a program that got SIGTERM ended with %v, %v and said %q", status, err, readAll(t, out.r))
 	}
 	// init is not moved by it.
 	if got := python(t, session, "print('alive')"); strings.TrimSpace(got) != "alive" {

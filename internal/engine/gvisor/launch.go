@@ -178,9 +178,9 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 	if err != nil {
 		return s.bootError(ctx, "starting the sandbox's process", err)
 	}
-	s.container = c
+	s.container, s.sentry = c, c.Sandbox
 	undo.Add(s.destroyContainer)
-	s.pid.Store(int64(c.Sandbox.Getpid()))
+	s.pid.Store(int64(s.sentry.Getpid()))
 	if s.group != nil && os.Geteuid() == 0 && e.opts.Cgroups.Version == 1 {
 		if err := s.group.Chown(0); err != nil {
 			return err

@@ -25,7 +25,7 @@ type sampler struct {
 
 // newSampler asks the Sentry for the file that is its programs' memory.
 func (s *sandbox) newSampler(limit int64) (*sampler, error) {
-	record, err := s.container.Sandbox.UsageFD()
+	record, err := s.sentry.UsageFD()
 	if err != nil {
 		return nil, fmt.Errorf("watching the sandbox's memory: %w", err)
 	}

@@ -27,7 +27,8 @@ type sandbox struct {
 	id         string
 	engine     *Engine
 	conf       *config.Config
-	container  *container.Container
+	container  *container.Container // for Destroy alone: its methods are not for several goroutines
+	sentry     *runsc.Sandbox       // what every other call goes to
 	control    net.Conn
 	group      *cgroup.Group // nil where there are no cgroups
 	sampler    *sampler      // nil where a cgroup holds the memory limit
@@ -65,7 +66,8 @@ func (s *sandbox) Exec(ctx context.Context, spec engine.ExecSpec) (engine.Proces
 		return nil, err
 	}
 	defer closeFiles()
-	pid, err := s.container.Execute(s.conf, &control.ExecArgs{
+	pid, err := s.sentry.Execute(s.conf, &control.ExecArgs{
+		ContainerID:      s.id,
 		Filename:         spec.Args[0],
 		Argv:             spec.Args,
 		Envv:             spec.Env,
@@ -82,8 +84,8 @@ func (s *sandbox) Exec(ctx context.Context, spec engine.ExecSpec) (engine.Proces
 	return &process{sandbox: s, pid: pid}, nil
 }
 
-// stdioFiles are copies of the three streams: gVisor changes the owner of what
-// it is given, and a nil stream must be an empty one.
+// stdioFiles are copies of the three streams. gVisor changes the owner of what
+// it is given, so a nil stream is a dead pipe, never the host's /dev/null.
 func stdioFiles(spec engine.ExecSpec) (map[int]*os.File, func(), error) {
 	files := map[int]*os.File{}
 	closeAll := func() {
@@ -93,15 +95,13 @@ func stdioFiles(spec engine.ExecSpec) (map[int]*os.File, func(), error) {
 	}
 	for fd, f := range []*os.File{spec.Stdin, spec.Stdout, spec.Stderr} {
 		var err error
-		switch {
-		case f != nil:
+		if f == nil {
+			files[fd], err = deadPipe(fd == 0)
+		} else {
 			files[fd], err = duplicate(f)
-		case fd == 0:
-			files[fd], err = emptyStream()
-		default:
-			files[fd], err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 		}
 		if err != nil {
+			delete(files, fd)
 			closeAll()
 			return nil, nil, fmt.Errorf("making the streams of a program: %w", err)
 		}
@@ -109,27 +109,10 @@ func stdioFiles(spec engine.ExecSpec) (map[int]*os.File, func(), error) {
 	return files, closeAll, nil
 }
 
-// emptyStream is a pipe at its end.
-func emptyStream() (*os.File, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	w.Close()
-	return r, nil
-}
-
+// duplicate copies f for a program inside. Fd makes it blocking, copies and
+// all, as programs expect of their streams.
 func duplicate(f *os.File) (*os.File, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	dup := -1
-	if ctlErr := raw.Control(func(fd uintptr) {
-		dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	}); ctlErr != nil {
-		return nil, ctlErr
-	}
+	dup, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +124,7 @@ func (s *sandbox) Signal(_ context.Context, sig syscall.Signal) error {
 	if s.ended() {
 		return engine.ErrGone
 	}
-	if err := s.container.SignalContainer(sig, true); err != nil {
+	if err := s.sentry.SignalContainer(s.id, sig, true); err != nil {
 		return fmt.Errorf("sending %v to the sandbox: %w", sig, err)
 	}
 	return nil
@@ -170,7 +153,7 @@ func (s *sandbox) Checkpoint(_ context.Context, dir string) (engine.Snapshot, er
 	}
 	s.destroyed.Store(true) // a checkpointed sandbox exits; we asked for it
 	opts := runsc.CheckpointOpts{Compression: statefile.CompressionLevelNone}
-	if err := s.container.Checkpoint(s.conf, dir, opts); err != nil {
+	if err := s.sentry.Checkpoint(s.conf, s.id, dir, opts); err != nil {
 		return engine.Snapshot{}, errors.Join(fmt.Errorf("checkpointing the sandbox: %w", err), s.Destroy())
 	}
 	return engine.Snapshot{Dir: dir}, s.Destroy()
@@ -221,7 +204,7 @@ func (p *process) Wait(ctx context.Context) (syscall.WaitStatus, error) {
 	}
 	c := make(chan result, 1)
 	go func() {
-		ws, err := p.sandbox.container.WaitPID(p.pid)
+		ws, err := p.sandbox.sentry.WaitPID(p.sandbox.id, p.pid)
 		c <- result{ws, err}
 	}()
 	select {

@@ -23,18 +23,31 @@ type closedStdio struct {
 }
 
 func newClosedStdio() (*closedStdio, error) {
-	in, w, err := os.Pipe()
+	in, err := deadPipe(true)
 	if err != nil {
 		return nil, fmt.Errorf("making the sandbox's stdin: %w", err)
 	}
-	w.Close()
-	r, out, err := os.Pipe()
+	out, err := deadPipe(false)
 	if err != nil {
 		in.Close()
 		return nil, fmt.Errorf("making the sandbox's stdout: %w", err)
 	}
-	r.Close()
 	return &closedStdio{in: in, out: out}, nil
+}
+
+// deadPipe is one end of a pipe whose other end is closed: for reading it is
+// at its end, for writing it answers EPIPE.
+func deadPipe(reading bool) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	if reading {
+		w.Close()
+		return r, nil
+	}
+	r.Close()
+	return w, nil
 }
 
 // lend swaps the variables for as long as any launch is under way. The

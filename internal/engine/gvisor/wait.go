@@ -79,7 +79,7 @@ func (s *sandbox) waitDead(pidfd *os.File) {
 		s.engine.opts.Log.Error("waiting for a sandbox", "sandbox", s.id, "error", err)
 		s.kill()
 	}
-	status, waitErr := s.container.Wait() // reaps it, at once
+	status, waitErr := s.sentry.Wait(s.id) // reaps it, at once
 	s.pid.Store(0)
 	s.exit = s.causeOf(syscall.WaitStatus(status), waitErr)
 	close(s.done)

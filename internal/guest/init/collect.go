@@ -20,13 +20,12 @@ const (
 // names within each. Nothing of the program runs any more, but what it left
 // was made to be looked at.
 type collector struct {
-	g       *guest
-	ask     wire.Collect
-	sent    wire.CollectEnd
-	begun   uint32 // files announced
-	left    uint64 // bytes that may still be announced
-	visited int
-	full    bool // the rest is not looked at
+	g      *guest
+	ask    wire.Collect
+	sent   wire.CollectEnd
+	begun  uint32 // files announced
+	left   uint64 // bytes that may still be announced
+	listed int    // entries read from directories
 }
 
 func (g *guest) collect(payload []byte) error {
@@ -55,18 +54,15 @@ func (g *guest) collect(payload []byte) error {
 // walk visits the entries of the open directory dir, whose path below the root
 // is prefix, with a '/' at its end.
 func (c *collector) walk(dir int, prefix string, depth int) {
-	names, more, errno := entries(dir, maxEntries-c.visited)
+	names, more, errno := entries(dir, maxEntries-c.listed)
 	if errno != 0 {
 		c.skip(prefix, wire.ReasonUnreadable)
 		return
 	}
+	c.listed += len(names)
 	slices.Sort(names)
 	for _, name := range names {
-		if c.full {
-			return
-		}
 		if depth > 0 || name != resultName {
-			c.visited++
 			c.entry(dir, name, prefix, depth, true)
 			continue
 		}
@@ -76,8 +72,7 @@ func (c *collector) walk(dir int, prefix string, depth int) {
 			c.entry(dir, name, prefix, depth, true)
 		}
 	}
-	if more && !c.full {
-		c.full = true
+	if more {
 		c.skip(prefix, wire.ReasonEntries)
 	}
 }

@@ -80,34 +80,29 @@ func privateDev() syscall.Errno {
 	if syscall.Getpid() != 1 {
 		return syscall.EPERM
 	}
-	kind, errno := mountType("/dev")
+	table, errno := readAll("/proc/self/mountinfo", 256<<10)
 	if errno != 0 {
 		return errno
 	}
-	if kind != "dev" && kind != "tmpfs" {
-		return syscall.EXDEV
+	switch mountType(table, "/dev") {
+	case "dev", "tmpfs":
+		return 0
 	}
-	return 0
+	return syscall.EXDEV
 }
 
-// mountType returns the type of the file system that is mounted at path last.
-func mountType(path string) (string, syscall.Errno) {
-	table, errno := readAll("/proc/self/mountinfo", 256<<10)
-	if errno != 0 {
-		return "", errno
-	}
+// mountType returns the type of the file system that is mounted at path last,
+// "" if none is, from a table like /proc/self/mountinfo.
+func mountType(table, path string) string {
 	kind := ""
-	for len(table) > 0 {
+	for table != "" {
 		var line string
 		line, table = field(table, '\n')
 		if point, t := mountLine(line); point == path {
 			kind = t
 		}
 	}
-	if kind == "" {
-		return "", syscall.ENOENT
-	}
-	return kind, 0
+	return kind
 }
 
 // mountLine takes mount point and type from a line of mountinfo: five fields,

@@ -53,8 +53,11 @@ func main() {
 }
 
 // fatal says why init cannot go on, if anybody listens, and ends the sandbox.
+// In the middle of a frame there is no room for it.
 func (g *guest) fatal(stage wire.Stage, errno syscall.Errno, code int) {
-	send(controlFD, wire.Fatal{Stage: stage, Errno: uint16(errno)}.Append(nil))
+	if g.out.off == 0 || g.out.empty() {
+		send(controlFD, wire.Fatal{Stage: stage, Errno: uint16(errno)}.Append(nil))
+	}
 	end(code)
 }
 

@@ -34,7 +34,7 @@ const (
 	ReasonSize                         // larger than one file may be
 	ReasonTotal                        // larger than what is left of the total
 	ReasonCount                        // too many files
-	ReasonEntries                      // too many entries: the rest was not looked at
+	ReasonEntries                      // too many entries: not all of this directory was looked at
 	ReasonUnreadable                   // could not be opened or read
 	ReasonChanged                      // shrank while it was read
 	reasonEnd
