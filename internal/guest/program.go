@@ -29,7 +29,8 @@ type Program struct {
 	// UID and GID are at least 1.
 	UID, GID int
 	// Rlimits are set in this order, at most 16. A hard limit above the one
-	// that init has cannot be set.
+	// that init has cannot be set; what is not listed is init's own, but for
+	// RLIMIT_CORE, which is 0.
 	Rlimits []Rlimit
 }
 

@@ -104,6 +104,9 @@ func launchError(err error) error {
 		return job.Errorf(job.KindUnavailable, "%w", err).
 			WithHint("see `tako doctor` for the mend, or set security_mode: permissive to run with less")
 	}
+	if job.KindOf(err) == job.KindUnavailable {
+		return err
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -27,33 +27,57 @@ type bench struct {
 	work           string // where scripts run, open to the ordinary user
 }
 
-func newBench(t *testing.T) *bench {
-	t.Helper()
+// TestMain makes what all tests share, once: packing an environment takes
+// seconds.
+func TestMain(m *testing.M) {
 	base, err := os.MkdirTemp("", "tako-script-")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(base); err != nil {
-			t.Error(err)
+	must := func(err error) {
+		if err != nil {
+			panic(err)
 		}
-	})
+	}
+	must(os.Chmod(base, 0o755))
+	for _, dir := range []string{"root", "user"} {
+		must(os.Mkdir(filepath.Join(base, dir), 0o700))
+	}
+	if os.Geteuid() == 0 {
+		must(os.Chown(filepath.Join(base, "user"), ordinaryUser, ordinaryUser))
+	}
+	must(os.Setenv(baseVariable, base))
+	code := m.Run()
+	must(os.RemoveAll(base))
+	os.Exit(code)
+}
+
+// baseVariable names the shared directory.
+const baseVariable = "TAKO_SCRIPT_BASE"
+
+// newBench returns the shared directories with a work directory of t's own.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	base := os.Getenv(baseVariable)
 	b := &bench{
 		binary:   filepath.Join(base, "tako"), // where the user can execute it
 		root:     filepath.Join(base, "root"),
 		userRoot: filepath.Join(base, "user"),
-		work:     filepath.Join(base, "work"),
 	}
-	must(t, os.Chmod(base, 0o755))
-	must(t, os.Mkdir(b.root, 0o700))
-	must(t, os.Mkdir(b.userRoot, 0o700))
-	must(t, os.Mkdir(b.work, 0o755))
-	if os.Geteuid() == 0 {
-		must(t, os.Chown(b.userRoot, ordinaryUser, ordinaryUser))
-	}
-	data, err := os.ReadFile(takotest.Binary(t))
+	var err error
+	b.work, err = os.MkdirTemp(base, "work-")
 	must(t, err)
-	must(t, os.WriteFile(b.binary, data, 0o755))
+	must(t, os.Chmod(b.work, 0o755))
+	t.Cleanup(func() {
+		if err := os.RemoveAll(b.work); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := os.Stat(b.binary); err != nil {
+		data, err := os.ReadFile(takotest.Binary(t))
+		must(t, err)
+		must(t, os.WriteFile(b.binary, data, 0o755))
+	}
 	return b
 }
 

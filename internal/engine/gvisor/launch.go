@@ -80,6 +80,9 @@ func (e *Engine) check(spec engine.Spec) error {
 			return fmt.Errorf("image %q: it must be an absolute path", path)
 		}
 	}
+	if err := usable(); err != nil {
+		return err
+	}
 	missing := capabilities(e.opts.Cgroups).Unenforced()
 	if len(missing) > 0 && !spec.Permissive {
 		return fmt.Errorf("%w: %s", engine.ErrUnenforceable, strings.Join(missing, ", "))

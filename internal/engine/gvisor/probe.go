@@ -9,6 +9,7 @@ import (
 
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/job"
 )
 
 // Probe finds out what this host can enforce.
@@ -21,35 +22,36 @@ func (e *Engine) Probe(ctx context.Context) (engine.Capabilities, error) {
 func Probe(_ context.Context, groups *cgroup.Tree) (engine.Capabilities, error) {
 	c := capabilities(groups)
 	c.Ready = true
-	if c.Rootless {
-		if why := userNamespacesOff(); why != "" {
-			c.Ready = false
-			c.Reason = "an ordinary user may not make user namespaces here: " + why
-			c.Hint = "run tako as root, or let root allow them: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
-		}
-	}
-	if runtime.GOARCH != "amd64" {
-		c.Ready = false
-		c.Reason = "this build of tako knows amd64 only"
+	if err := usable(); err != nil {
+		c.Ready, c.Reason, c.Hint = false, err.Msg, err.Hint
 	}
 	return c, nil
 }
 
-// userNamespacesOff reads the switches that keep ordinary users from making
-// user namespaces; "" when none is set.
-func userNamespacesOff() string {
-	switches := []struct{ file, off string }{
-		{"/proc/sys/user/max_user_namespaces", "0"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"},
+// usable says why no sandbox can be started on this host, as far as that can
+// be read beforehand; nil when nothing speaks against it.
+func usable() *job.Error {
+	if runtime.GOARCH != "amd64" {
+		return job.Errorf(job.KindUnavailable, "this version of tako knows amd64 only")
+	}
+	switches := []struct {
+		file, off string
+		root      bool // holds for root, too
+		mend      string
+	}{
+		{"/proc/sys/user/max_user_namespaces", "0", true, "sysctl -w user.max_user_namespaces=10000"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", false, "sysctl -w kernel.unprivileged_userns_clone=1"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", false, "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 	}
 	for _, s := range switches {
 		data, err := os.ReadFile(s.file)
-		if err == nil && strings.TrimSpace(string(data)) == s.off {
-			return fmt.Sprintf("%s is %s", s.file, s.off)
+		if err != nil || strings.TrimSpace(string(data)) != s.off || !s.root && os.Geteuid() == 0 {
+			continue
 		}
+		return job.Errorf(job.KindUnavailable, "a sandbox needs a user namespace, and this host allows none (%s is %s)", s.file, s.off).
+			WithHint("let root allow them: %s", s.mend)
 	}
-	return ""
+	return nil
 }
 
 // capabilities lists every limit and what holds it.
