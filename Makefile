@@ -45,6 +45,10 @@ bench: build ## measure sandboxes and jobs on this machine
 fuzz: ## run every fuzz test for FUZZTIME (default 10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
+.PHONY: mutate
+mutate: build ## remove each line of the spec builder and expect a test to fail
+	@scripts/mutate.sh
+
 .PHONY: generate
 generate: ## write the generated files again
 	@go generate ./...

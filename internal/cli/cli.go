@@ -30,7 +30,11 @@ const (
 	exitTako        = 125
 	exitInterrupted = 130
 	exitOOM         = 137
+	exitPipe        = 141 // nobody reads standard output any more, as a shell has it
 )
+
+// errPipe is why a run ends when standard output is a pipe that was closed.
+var errPipe = errors.New("standard output was closed")
 
 // Streams are the process's standard streams. They are passed around because
 // the engine needs os.Stdin, os.Stdout and os.Stderr for itself.
@@ -72,17 +76,21 @@ func Main(args []string, streams Streams) int {
 }
 
 // interruptible returns a context that ends at SIGINT, SIGTERM or SIGHUP with
-// the cause runner.ErrOperator. A second signal ends the process at once; its
+// the cause runner.ErrOperator, at SIGPIPE with errPipe. A second signal ends the process at once; its
 // sandboxes die with it.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		select {
-		case <-signals:
-			cancel(runner.ErrOperator)
+		case sig := <-signals:
+			if sig == syscall.SIGPIPE {
+				cancel(errPipe)
+			} else {
+				cancel(runner.ErrOperator)
+			}
 		case <-done:
 			return
 		}
@@ -103,6 +111,9 @@ func interruptible() (context.Context, func()) {
 func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(context.Cause(ctx), errPipe) {
+		return exitPipe
 	}
 	var exit *exitError
 	if errors.As(err, &exit) {

@@ -139,7 +139,7 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 		if err := printRecord(a.streams.Out, local, res); err != nil {
 			return err
 		}
-	} else if !o.quiet && err == nil {
+	} else if !o.quiet && err == nil && !errors.Is(context.Cause(ctx), errPipe) {
 		a.explain(res, o)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,25 @@ func TestSignalsEndTheSandbox(t *testing.T) {
 		if left := leftovers(b.root); len(left) > 0 {
 			t.Errorf("after %v left behind: %v", sig, left)
 		}
+	}
+}
+
+// When nobody reads its output any more, tako ends, quietly.
+func TestClosedPipeEndsTheSandbox(t *testing.T) {
+	b := newBench(t)
+	b.pack(t)
+	cmd := exec.CommandContext(t.Context(), "bash", "-c",
+		`set -o pipefail; tako run -c 'while True: print("line", flush=True)' | head -n 1`)
+	cmd.Env = []string{"TAKO_VM_DATA_DIR=" + b.root, "HOME=" + b.work, "PATH=" + filepath.Dir(b.binary) + ":/usr/bin:/bin"}
+	if os.Geteuid() != 0 {
+		cmd.Env = append(cmd.Env, "TAKO_VM_SECURITY_MODE=permissive")
+	}
+	out, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 141 || string(out) != "line\n" {
+		t.Errorf("exit code %d and %q", code, out)
+	}
+	if left := leftovers(b.root); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

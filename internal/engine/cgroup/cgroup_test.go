@@ -187,6 +187,18 @@ func TestFailedCreateLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestVerifyFindsWhoIsOutside(t *testing.T) {
+	f := newFakeV1(t, Memory, PIDs)
+	g, err := detect(f.root, "", f.files()).Create("r/b", limits)
+	must(t, err)
+	f.write("memory/tako/r/b/cgroup.procs", "12\n4711\n")
+	if err := g.Verify(4711); err == nil {
+		t.Error("a process that is in one hierarchy of two was accepted")
+	}
+	f.write("pids/tako/r/b/cgroup.procs", "4711\n")
+	must(t, g.Verify(4711))
+}
+
 func TestBusyGroupIsAnErrorInTheEnd(t *testing.T) {
 	f := newFakeV1(t, Memory)
 	tree := detect(f.root, "", f.files())

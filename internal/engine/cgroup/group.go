@@ -33,6 +33,21 @@ func (g *Group) Chown(uid int) error {
 	return nil
 }
 
+// Verify reports an error unless process pid is in the group, in every
+// hierarchy: a limit holds only who is in it.
+func (g *Group) Verify(pid int) error {
+	for _, dir := range g.dirs() {
+		data, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil {
+			return fmt.Errorf("verifying cgroup membership: %w", err)
+		}
+		if !slices.Contains(strings.Fields(string(data)), strconv.Itoa(pid)) {
+			return fmt.Errorf("process %d is not in its cgroup %s", pid, dir)
+		}
+	}
+	return nil
+}
+
 // Processes lists the ids of the processes in the group.
 func (g *Group) Processes() ([]int, error) {
 	dirs := g.dirs()

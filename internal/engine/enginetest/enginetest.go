@@ -76,7 +76,7 @@ func (s *suite) spec() engine.Spec {
 func Spec(id string, c Config) engine.Spec {
 	return engine.Spec{
 		ID: id, Image: c.Image, Init: c.Init,
-		Args: []string{engine.InitDir + "/init"}, Dir: "/", Hostname: "tako",
+		Args: []string{engine.InitDir + "/init"}, Env: []string{"TAKO=1"}, Dir: "/", Hostname: "tako",
 		Tmpfs: []engine.Tmpfs{
 			{Path: "/tmp", Size: 16 << 20, Mode: 0o1777, NoExec: true},
 			{Path: "/output", Size: 8 << 20, Mode: 0o777},

@@ -189,6 +189,11 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 			return err
 		}
 	}
+	if s.group != nil {
+		if err := s.group.Verify(int(s.pid.Load())); err != nil {
+			return err
+		}
+	}
 	if snapshot == "" {
 		err = c.Start(s.conf)
 	} else {

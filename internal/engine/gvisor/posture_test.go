@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/takovm/tako/internal/engine/enginetest"
+	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/takotest"
 )
 
@@ -77,6 +78,11 @@ func TestHostPosture(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sb.Destroy()
+	session := guest.NewSession(sb.Control())
+	defer session.Close()
+	if _, err := session.Handshake(t.Context()); err != nil { // init has let go of its stdio
+		t.Fatal(err)
+	}
 	pid := int(sb.(*sandbox).pid.Load())
 	nobody := strings.Join([]string{"65534", "65534", "65534", "65534"}, "\t")
 	want := hostPosture{
@@ -86,7 +92,7 @@ func TestHostPosture(t *testing.T) {
 		},
 		Namespaces:  []string{"ipc", "mnt", "net", "pid", "user", "uts"},
 		Root:        []string{"etc", "proc"},
-		Descriptors: []string{"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:seccomp notify", "crash log", "image", "init", "memfd", "null", "pipe", "socket"},
+		Descriptors: []string{"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:seccomp notify", "crash log", "image", "init", "memfd", "null", "socket"},
 		Groups:      []string{"cpu", "cpuacct", "memory", "pids"},
 	}
 	if diff := cmp.Diff(want, readHostPosture(t, pid, env.Image, init)); diff != "" {

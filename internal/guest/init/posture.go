@@ -42,16 +42,24 @@ func secure() (wire.Stage, syscall.Errno) {
 	return wire.StageDevices, removeDevices()
 }
 
-// holdStdio occupies descriptors 0 to 2, so that no pipe of the program's ever
-// has such a number.
+// holdStdio makes descriptors 0 to 2 the null device: whatever the engine has
+// put there is the host's, and no pipe of the program's may ever have such a
+// number.
 func holdStdio() syscall.Errno {
+	null, errno := openat(-1, "/dev/null", syscall.O_RDWR, 0)
+	if errno != 0 {
+		return errno
+	}
 	for fd := range 3 {
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); errno != syscall.EBADF {
+		if fd == null {
 			continue
 		}
-		if _, errno := openat(-1, "/dev/null", syscall.O_RDWR, 0); errno != 0 {
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_DUP3, uintptr(null), uintptr(fd), 0); errno != 0 {
 			return errno
 		}
+	}
+	if null > 2 {
+		syscall.Close(null)
 	}
 	return 0
 }
