@@ -37,9 +37,13 @@ func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (
 	s := &sandbox{id: spec.ID, engine: e, done: make(chan struct{})}
 	var undo lifecycle.Undo
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, undo.Run())
+		if err == nil {
+			return
 		}
+		if ctx.Err() != nil { // whatever failed was killed for it
+			err = fmt.Errorf("launching a sandbox: %w", ctx.Err())
+		}
+		err = errors.Join(err, undo.Run())
 	}()
 	if err := e.bound(s, spec, &undo); err != nil {
 		return nil, err
@@ -179,7 +183,7 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 	c, err := container.New(s.conf, args)
 	giveBack()
 	if err != nil {
-		return s.bootError(ctx, "starting the sandbox's process", err)
+		return s.bootError("starting the sandbox's process", err)
 	}
 	s.container, s.sentry = c, c.Sandbox
 	undo.Add(s.destroyContainer)
@@ -200,17 +204,13 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 		err = c.Restore(s.conf, snapshot, false, false, nil)
 	}
 	if err != nil {
-		return s.bootError(ctx, "starting init in the sandbox", err)
+		return s.bootError("starting init in the sandbox", err)
 	}
 	return nil
 }
 
-// bootError prefers, of the things that can be said about a failed boot, that
-// it was given up, then what the sandbox's process said itself.
-func (s *sandbox) bootError(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	}
+// bootError prefers what the sandbox's process said itself.
+func (s *sandbox) bootError(doing string, err error) error {
 	if said := lastWords(s.crashLog); said != "" {
 		return fmt.Errorf("%s: %s", doing, said)
 	}
