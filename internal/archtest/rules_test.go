@@ -78,7 +78,7 @@ func layers() [][]string {
 		{"internal/takotest"},
 		{"internal/environment", "internal/egress", "internal/auth", "internal/secret"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
-		{"internal/engine", "internal/engine/cgroup", "internal/artifact", "internal/store", "internal/config", "sdk"},
+		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config", "sdk"},
 		{"internal/guest", "internal/netguard", "internal/lifecycle"},
 		{"internal/job"},
 	}

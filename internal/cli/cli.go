@@ -166,7 +166,12 @@ fresh gVisor kernel, no network, no host files, and limits that hold.
 
 Exit codes: 0 done, 1 failed, 2 usage. "tako run" exits with the program's own
 code, 124 when it ran out of time, 137 when it ran out of memory, 130 when it
-was interrupted and 125 when tako itself could not do its part.`,
+was interrupted and 125 when tako itself could not do its part.
+
+The configuration is the file that --config names, else that of TAKO_VM_CONFIG,
+else the first of ./tako_vm.yaml, ./config/tako_vm.yaml, ~/.tako_vm/config.yaml
+and /etc/tako_vm/config.yaml; variables such as TAKO_VM_DATA_DIR and
+TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -178,7 +183,7 @@ was interrupted and 125 when tako itself could not do its part.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `file` (default: see tako help)")
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `file` (default: looked for, see tako --help)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError("%s; see tako --help", err)
 	})

@@ -79,7 +79,7 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.Float64Var(&o.cpus, "cpus", 0, "processors, 0.1 to 16 (1)")
 	f.IntVar(&o.pids, "pids", 0, "processes and threads together (50)")
 	f.StringVar(&o.disk, "disk", "", "bytes in each of /tmp, /app and /output, as `size` (100m)")
-	f.IntVar(&o.entries, "files", 0, "files and directories in each of /tmp, /app and /output (20000)")
+	f.IntVar(&o.entries, "max-files", 0, "files and directories in each of /tmp, /app and /output (20000)")
 	f.StringVar(&o.fileSize, "file-size", "", "bytes in one file, as `size` (100m)")
 	f.StringVar(&o.maxStdout, "max-stdout", "", "keep at most `size` of standard output (64k)")
 	f.StringVar(&o.maxStderr, "max-stderr", "", "keep at most `size` of standard error (64k)")

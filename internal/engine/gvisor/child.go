@@ -19,6 +19,8 @@ import (
 	"gvisor.dev/gvisor/runsc/cli"
 	"gvisor.dev/gvisor/runsc/cmd/sentry/sentrycmd"
 	"gvisor.dev/gvisor/runsc/cmd/util"
+
+	"github.com/takovm/tako/internal/engine/crash"
 )
 
 // sandboxArg0 is the name under which gVisor executes our binary again as a
@@ -206,5 +208,5 @@ func reportFailure(err error) {
 	if fd, fdErr := descriptor(os.Args, "--log-fd="); fdErr == nil {
 		out = os.NewFile(uintptr(fd), "log")
 	}
-	_ = json.NewEncoder(out).Encode(crashLine{Msg: err.Error()})
+	_ = json.NewEncoder(out).Encode(crash.Line{Msg: err.Error()})
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/engine/crash"
 	"github.com/takovm/tako/internal/lifecycle"
 )
 
@@ -211,7 +212,7 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 
 // bootError prefers what the sandbox's process said itself.
 func (s *sandbox) bootError(doing string, err error) error {
-	if said := lastWords(s.crashLog); said != "" {
+	if said := crash.LastWords(s.crashLog); said != "" {
 		return fmt.Errorf("%s: %s", doing, said)
 	}
 	return fmt.Errorf("%s: %w", doing, err)

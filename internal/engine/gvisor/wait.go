@@ -10,6 +10,7 @@ import (
 
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
+	"github.com/takovm/tako/internal/engine/crash"
 	"github.com/takovm/tako/internal/lifecycle"
 )
 
@@ -107,7 +108,7 @@ func (s *sandbox) causeOf(status syscall.WaitStatus, waitErr error) engine.Exit 
 
 // died adds the Sentry's last words to how it ended.
 func (s *sandbox) died(how string) string {
-	if said := lastWords(s.crashLog); said != "" {
+	if said := crash.LastWords(s.crashLog); said != "" {
 		return how + ": " + said
 	}
 	return how

@@ -1,4 +1,7 @@
-package gvisor
+// Package crash reads what a sandbox's process has written about its own end.
+// It is apart from the engine so that it can be fuzzed: gVisor does not build
+// with the fuzzer's instrumentation.
+package crash
 
 import (
 	"encoding/json"
@@ -7,16 +10,16 @@ import (
 	"strings"
 )
 
-// crashLine is a line of gVisor's error log in JSON.
-type crashLine struct {
+// Line is a line of gVisor's error log in JSON.
+type Line struct {
 	Msg string `json:"msg"`
 }
 
-// lastWords reads from a crash log the one line that says most: the message of
+// LastWords reads from a crash log the one line that says most: the message of
 // a panic, else the last error; "" when there is neither. What is in the file
 // may have been written by a Sentry that user code has broken: it is bounded,
 // and it only ever becomes text for a person.
-func lastWords(path string) string {
+func LastWords(path string) string {
 	const most = 64 << 10
 	f, err := os.Open(path)
 	if err != nil {
@@ -33,7 +36,7 @@ func lastWords(path string) string {
 		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
 			return printable(line)
 		}
-		var c crashLine
+		var c Line
 		if json.Unmarshal([]byte(line), &c) == nil && c.Msg != "" {
 			words = c.Msg
 		}
