@@ -25,8 +25,9 @@ type Local struct {
 	Runner      *runner.Runner
 	Engine      engine.Engine
 	Environment environment.Environment
-	// Reclaimed is what was found of processes that died.
-	Reclaimed sandbox.Reclaimed
+	// Leftovers says what of a process that died could not be removed; nil
+	// when nothing is left. It keeps nobody from running jobs.
+	Leftovers error
 
 	release func() error
 }
@@ -50,7 +51,7 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 			err = errors.Join(err, undo.Run())
 		}
 	}()
-	home, err := sandbox.NewHome(cfg.DataDir)
+	home, err := sandbox.NewHome(ctx, cfg.DataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +61,8 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 		undo.Add(groups.Close)
 	}
 	l := &Local{}
-	if l.Reclaimed, err = sandbox.Reclaim(cfg.DataDir, groups); err != nil {
-		return nil, err
+	if _, l.Leftovers = sandbox.Reclaim(ctx, cfg.DataDir, groups); ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	gv, err := gvisor.New(gvisor.Options{
 		Dir:        filepath.Join(home.Dir, "engine"),

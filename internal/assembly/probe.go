@@ -12,6 +12,7 @@ import (
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
+	"github.com/takovm/tako/internal/sandbox"
 )
 
 // Probed is what an engine says about this host.
@@ -32,6 +33,15 @@ func Probe(ctx context.Context) (p Probed, err error) {
 	return p, err
 }
 
+// CheckDataDir makes a home in the data directory and removes it again.
+func CheckDataDir(ctx context.Context, cfg *config.Config) error {
+	home, err := sandbox.NewHome(ctx, cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	return home.Close()
+}
+
 // EngineInfo names the engine that is linked in.
 func EngineInfo() engine.Info { return gvisor.Info() }
 
@@ -50,7 +60,7 @@ func Trial(ctx context.Context, cfg *config.Config, progress func(environment.Pr
 		Language:    "python",
 		Code:        []byte("import sys; print('python', sys.version.split()[0], 'answers', 1 + 1)"),
 		Limits:      cfg.Limits(),
-	}, runner.Sinks{})
+	}, runner.Sinks{Keep: true})
 	if err != nil {
 		return "", err
 	}

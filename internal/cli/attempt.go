@@ -180,13 +180,13 @@ func (o *runOptions) times(a *runner.Attempt) error {
 	for _, t := range []struct {
 		flag, value string
 		to          *time.Duration
-	}{{"--timeout", o.timeout, &a.Limits.Execution}, {"--startup-timeout", o.startupTimeout, &a.Limits.Startup}} {
-		if t.value == "" {
+	}{{"timeout", o.timeout, &a.Limits.Execution}, {"startup-timeout", o.startupTimeout, &a.Limits.Startup}} {
+		if !o.given(t.flag) {
 			continue
 		}
 		d, err := parseDuration(t.value)
 		if err != nil {
-			return usageError("%s %q: %s", t.flag, t.value, err)
+			return usageError("--%s %q: %s", t.flag, t.value, err)
 		}
 		*t.to = d
 	}
@@ -211,26 +211,27 @@ func (o *runOptions) sizes(a *runner.Attempt) error {
 		flag, value string
 		to          *int64
 	}{
-		{"--memory", o.memory, &l.Memory}, {"--disk", o.disk, &l.Disk}, {"--file-size", o.fileSize, &l.FileSize},
-		{"--max-stdout", o.maxStdout, &l.Stdout}, {"--max-stderr", o.maxStderr, &l.Stderr},
+		{"memory", o.memory, &l.Memory}, {"disk", o.disk, &l.Disk}, {"file-size", o.fileSize, &l.FileSize},
+		{"max-stdout", o.maxStdout, &l.Stdout}, {"max-stderr", o.maxStderr, &l.Stderr},
 	} {
-		if s.value == "" {
+		if !o.given(s.flag) {
 			continue
 		}
 		n, err := config.ParseSize(s.value)
 		if err != nil {
-			return usageError("%s: %s", s.flag, err)
+			return usageError("--%s: %s", s.flag, err)
 		}
 		*s.to = n
 	}
-	if o.cpus != 0 {
+	if o.given("cpus") {
 		l.CPUs = o.cpus
 	}
 	for _, n := range []struct {
+		flag  string
 		value int
 		to    *int
-	}{{o.pids, &l.PIDs}, {o.entries, &l.Files}} {
-		if n.value != 0 {
+	}{{"pids", o.pids, &l.PIDs}, {"max-files", o.entries, &l.Files}} {
+		if o.given(n.flag) {
 			*n.to = n.value
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -80,8 +81,12 @@ func Main(args []string, streams Streams) int {
 // sandboxes die with it.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signals := make(chan os.Signal, 4)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE} {
+		if !signal.Ignored(sig) { // nohup, a shell's background jobs
+			signal.Notify(signals, sig)
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -94,10 +99,15 @@ func interruptible() (context.Context, func()) {
 		case <-done:
 			return
 		}
-		select {
-		case <-signals:
-			os.Exit(exitInterrupted)
-		case <-done:
+		for {
+			select {
+			case sig := <-signals:
+				if sig != syscall.SIGPIPE {
+					os.Exit(exitInterrupted)
+				}
+			case <-done:
+				return
+			}
 		}
 	}()
 	return ctx, func() {
@@ -137,8 +147,6 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case job.KindNotFound:
 		return exitFailed
-	case job.KindConfig:
-		return exitTako
 	}
 	return exitTako
 }
@@ -150,7 +158,7 @@ func oneLine(s string) string {
 		if r == '\n' {
 			return ';'
 		}
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return '?'
 		}
 		return r

@@ -55,7 +55,7 @@ type diagnosis struct {
 func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	cfg, err := a.config()
 	if err != nil {
-		return err
+		return &exitError{code: exitFailed, msg: err.Error()}
 	}
 	d := diagnosis{SecurityMode: cfg.SecurityMode, Met: true}
 	d.Checks, err = a.examine(ctx, cfg)
@@ -115,7 +115,7 @@ func (a *app) examine(ctx context.Context, cfg *config.Config) ([]check, error) 
 		}
 		checks = append(checks, check{Name: "limit: " + l.Name, OK: l.Enforced, Detail: detail, Mend: l.Hint})
 	}
-	checks = append(checks, dataDirectory(cfg))
+	checks = append(checks, dataDirectory(ctx, cfg))
 	return append(checks, a.trialJob(ctx, cfg)), nil
 }
 
@@ -134,8 +134,13 @@ func cgroupMend(version int) string {
 	return "run tako as root, or in a delegated cgroup: systemd-run --user --scope -p Delegate=yes tako ..."
 }
 
-func dataDirectory(cfg *config.Config) check {
-	return check{Name: "data directory", OK: true, Detail: filepath.Clean(cfg.DataDir)}
+// dataDirectory tries what every run does first.
+func dataDirectory(ctx context.Context, cfg *config.Config) check {
+	c := check{Name: "data directory", Fatal: true, OK: true, Detail: filepath.Clean(cfg.DataDir)}
+	if err := assembly.CheckDataDir(ctx, cfg); err != nil {
+		c.OK, c.Detail = false, oneLine(err.Error())
+	}
+	return c
 }
 
 // trialJob runs a job in permissive mode, so that it says whether sandboxes

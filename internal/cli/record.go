@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,12 +101,29 @@ func newTiming(t job.Timing) timing {
 // text makes JSON's kind of text of what a program wrote.
 func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
 
+// printRecord prints the record with indentation, save for the program's own
+// output, which goes through byte for byte: indenting what user code has nested
+// could multiply it a thousandfold.
 func printRecord(w io.Writer, l *assembly.Local, res *runner.Result) error {
-	e := json.NewEncoder(w)
+	r := newRecord(l, res)
+	output := []byte(r.Output)
+	r.Output = nil
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(newRecord(l, res)); err != nil {
+	if err := e.Encode(r); err != nil {
 		return fmt.Errorf("printing the record: %w", err)
+	}
+	record := b.Bytes()
+	// No string of the record has a line break in it: this is the field.
+	const field = "\n  \"output\": "
+	if at := bytes.Index(record, []byte(field+"null")); at >= 0 && output != nil {
+		at += len(field)
+		record = slices.Concat(record[:at], output, record[at+len("null"):])
+	}
+	if _, err := w.Write(record); err != nil {
+		return job.Errorf(job.KindUnavailable, "printing the record: %w", err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ type runOptions struct {
 	cpus                           float64
 	pids, entries                  int
 	json, quiet                    bool
+	given                          func(flag string) bool // it stands on the command line
 }
 
 const runLong = `Run a program in a fresh sandbox and stream its output.
@@ -54,6 +56,7 @@ func (a *app) newRunCommand() *cobra.Command {
 		Short: "Run a program in a fresh sandbox",
 		Long:  runLong,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.given = cmd.Flags().Changed
 			return a.run(cmd.Context(), o, source{
 				code: o.code, hasCode: cmd.Flags().Changed("code"),
 				args: args, isCommand: cmd.ArgsLenAtDash() == 0,
@@ -106,7 +109,7 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 		defer stdin.Close()
 		attempt.Stdin = stdin
 	}
-	sinks := runner.Sinks{}
+	sinks := runner.Sinks{Keep: o.json}
 	if !o.json {
 		sinks.Stdout, sinks.Stderr = a.streams.Out, a.streams.Err
 	}
@@ -128,13 +131,16 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 	if err != nil {
 		return err
 	}
+	if local.Leftovers != nil && !o.quiet {
+		fmt.Fprintln(a.streams.Err, "tako: not cleaned up:", oneLine(local.Leftovers.Error()))
+	}
 	attempt.Environment = local.Environment
 	res, err := local.Runner.Run(ctx, *attempt, sinks)
 	closeErr := local.Close()
 	if res == nil {
 		return errors.Join(err, closeErr)
 	}
-	err = errors.Join(err, closeErr)
+	err = errors.Join(err, closeErr, lost(res))
 	if o.json {
 		if err := printRecord(a.streams.Out, local, res); err != nil {
 			return err
@@ -146,6 +152,15 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 		return err
 	}
 	return exitOf(res)
+}
+
+// lost is what did not get to where the user wanted it, as an error. A closed
+// pipe is none: nobody wanted it there.
+func lost(res *runner.Result) error {
+	if res.Lost == nil || errors.Is(res.Lost, syscall.EPIPE) {
+		return nil
+	}
+	return job.Errorf(job.KindUnavailable, "%w", res.Lost)
 }
 
 // exitOf maps a result to tako's exit code.
@@ -213,6 +228,10 @@ func (a *app) openStdin(name string) (io.ReadCloser, error) {
 
 // openRegular opens a file for reading and refuses directories, by name.
 func openRegular(name string) (*os.File, error) {
+	// A FIFO would block until somebody writes; the shell's <(...) has a writer.
+	if info, err := os.Stat(name); err == nil && info.Mode()&os.ModeNamedPipe != 0 && !strings.HasPrefix(name, "/dev/fd/") {
+		return nil, fmt.Errorf("%s is a FIFO; name a file, or give - with standard input from it", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, pathCause(err))

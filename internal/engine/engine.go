@@ -157,7 +157,8 @@ type Exit struct {
 
 // Stats is what a sandbox has used so far, its own kernel included.
 type Stats struct {
-	MemoryPeak int64         // bytes; 0 where the host does not count it
+	Memory     int64         // bytes held now; 0 where the host does not count it
+	MemoryPeak int64         // the most it held
 	CPUTime    time.Duration // user and system
 	OOMKills   int64         // processes the kernel killed for memory
 }

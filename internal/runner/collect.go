@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
@@ -28,9 +31,17 @@ const maxDepth = 32
 // collect takes what the program left in /output, whatever its end was. What
 // goes wrong with one file is noted and skips it.
 func (r *run) collect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, collectBudget, errHung)
-	defer cancel()
+	if r.exit.Survivors {
+		r.result.Skipped = append(r.result.Skipped, "everything: a process of the program could not be ended")
+		return nil
+	}
 	l := r.attempt.Limits
+	budget := collectBudget
+	if r.timedOut() { // its time is up already
+		budget = max(reaction/4, l.Execution+l.KillGrace+reaction-time.Since(r.clock.started))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, budget, errCollect)
+	defer cancel()
 	summary, err := r.box.Session.Collect(ctx, guest.CollectOptions{
 		Root:          sandbox.OutputDir,
 		MaxFiles:      l.ArtifactFiles,
@@ -63,12 +74,13 @@ func (r *run) artifact(name string, size int64, content io.Reader) error {
 		output = &bytes.Buffer{}
 		content = io.TeeReader(content, output)
 	}
-	if err := r.deliver(name, size, content); err != nil {
-		r.skip(name, err.Error())
-		return nil
+	err := r.deliver(name, size, content)
+	if errors.Is(err, guest.ErrChanged) || err == nil && m.size != size {
+		return nil // the session lists it
 	}
-	if m.size != size {
-		r.skip(name, "it changed while it was read")
+	if err != nil {
+		r.skip(name, err.Error())
+		r.result.Lost = errors.Join(r.result.Lost, fmt.Errorf("artifact %q: %w", name, err))
 		return nil
 	}
 	r.result.Artifacts = append(r.result.Artifacts, job.Artifact{
@@ -93,11 +105,11 @@ func (r *run) deliver(name string, size int64, content io.Reader) error {
 
 // output keeps result.json as it is, if it is JSON: never through a float64.
 func (r *run) output(data []byte) {
-	if json.Valid(data) {
+	if utf8.Valid(data) && json.Valid(data) {
 		r.result.Output = bytes.TrimSpace(data)
 		return
 	}
-	r.result.OutputNote = "result.json is not valid JSON (NaN and Infinity are not, either)"
+	r.result.OutputNote = "result.json is not valid JSON in UTF-8 (NaN and Infinity are not, either)"
 }
 
 // meter sees a file pass by.

@@ -93,10 +93,12 @@ func (r *run) failed(err error) error {
 
 // actorOf says whether the engine or the host is behind an error of ours.
 func actorOf(err error) job.Actor {
-	if job.KindOf(err) == job.KindEngine || errors.Is(err, guest.ErrLost) {
-		return job.ActorEngine
+	var file *guest.FileError
+	switch {
+	case job.KindOf(err) == job.KindInvalid, job.KindOf(err) == job.KindUnavailable, errors.As(err, &file):
+		return job.ActorHost
 	}
-	return job.ActorHost
+	return job.ActorEngine
 }
 
 func kindOf(err error) string {

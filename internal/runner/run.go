@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -11,6 +12,23 @@ import (
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/sandbox"
+)
+
+const (
+	// reaction is how long a sandbox may take to report the end of a program
+	// that was killed, and to hand over what that left, before it is destroyed.
+	reaction = 400 * time.Millisecond
+	// collectBudget bounds the collection of /output after an ordinary end.
+	collectBudget = 30 * time.Second
+	// verdict is how long the engine may take to say why a sandbox is gone.
+	verdict = 2 * time.Second
+)
+
+// errStartup, errHung and errCollect are why our own timers ended a context.
+var (
+	errStartup = errors.New("the startup budget ran out")
+	errHung    = errors.New("the sandbox did not react")
+	errCollect = errors.New("collecting /output took too long")
 )
 
 // run is one attempt under way.
@@ -22,15 +40,16 @@ type run struct {
 	stderr  *capture
 	box     *sandbox.Sandbox
 	result  Result
-	// timedOut is set by our timer before it does anything to the program.
-	timedOut atomic.Bool
-	exit     *guest.Exit // as init reported it; nil when it did not
+	base    engine.Stats // what the sandbox had used when the program started
+	// expired is set by our timer before it signals the program.
+	expired atomic.Bool
+	exit    *guest.Exit // as init reported it; nil when it did not
 }
 
 func newRun(a Attempt, sinks Sinks) *run {
 	r := &run{attempt: a, sinks: sinks, clock: clock{begun: time.Now()}}
-	r.stdout = newCapture(a.Limits.Stdout, sinks.Stdout, false)
-	r.stderr = newCapture(a.Limits.Stderr, sinks.Stderr, true)
+	r.stdout = &capture{limit: a.Limits.Stdout, live: sinks.Stdout, keepHead: sinks.Keep}
+	r.stderr = &capture{limit: a.Limits.Stderr, live: sinks.Stderr, keepHead: sinks.Keep, wantTail: true}
 	return r
 }
 
@@ -67,18 +86,15 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	if err := r.stage(ctx); err != nil {
 		return cause(ctx, err)
 	}
+	if r.base, err = box.Stats(ctx); err != nil {
+		return cause(ctx, err)
+	}
 	if err := r.exec(ctx); err != nil {
 		return cause(ctx, err)
 	}
 	r.clock.started = time.Now()
 	return nil
 }
-
-// errStartup and errHung are why our own timers ended a context.
-var (
-	errStartup = errors.New("the startup budget ran out")
-	errHung    = errors.New("the sandbox did not react")
-)
 
 // cause prefers why ctx ended to what a call said about it.
 func cause(ctx context.Context, err error) error {
@@ -88,21 +104,14 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// patience is how long the sandbox may take to do what it cannot refuse: to
-// report the end of a program that was killed, to hand over files.
-const patience = 2 * time.Second
-
-// collectBudget bounds the collection of /output.
-const collectBudget = 60 * time.Second
-
 // execute waits for the program's end and enforces the execution budget: TERM
 // to every process of the user, KILL after the grace, then the sandbox.
 func (r *run) execute(ctx context.Context) error {
 	l := r.attempt.Limits
-	ctx, cancel := context.WithTimeoutCause(ctx, l.Execution+l.KillGrace+patience, errHung)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.Execution+l.KillGrace+reaction, errHung)
 	defer cancel()
 	term := time.AfterFunc(l.Execution, func() {
-		r.timedOut.Store(true)
+		r.expired.Store(true)
 		_ = r.box.Session.Signal(ctx, syscall.SIGTERM, true)
 	})
 	defer term.Stop()
@@ -116,12 +125,22 @@ func (r *run) execute(ctx context.Context) error {
 		return cause(ctx, err)
 	}
 	r.exit = &exit
+	if exit.StreamErr != nil {
+		r.result.Lost = errors.Join(r.result.Lost, fmt.Errorf("reading standard input: %w", exit.StreamErr))
+	}
 	return nil
+}
+
+// timedOut reports whether the program was still running when its time was up.
+// Our timer alone does not say so: this process may have been stopped, or its
+// output not taken, while the program came to its end inside.
+func (r *run) timedOut() bool {
+	return r.expired.Load() && (r.exit == nil || r.exit.Usage.Wall >= r.attempt.Limits.Execution)
 }
 
 // lost asks the engine why the conversation with init broke off.
 func (r *run) lost() engine.Exit {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), verdict)
 	defer cancel()
 	exit, err := r.box.Wait(ctx)
 	if err != nil {
@@ -130,10 +149,10 @@ func (r *run) lost() engine.Exit {
 	return exit
 }
 
-// killed reports that the kernel killed something of the sandbox for memory,
-// be the sandbox dead by now or not.
-func (r *run) outOfMemory(ctx context.Context) bool {
-	stats, err := r.box.Stats(ctx)
+// outOfMemory reports that the kernel killed something of the sandbox for
+// memory, be the sandbox dead by now or not.
+func (r *run) outOfMemory() bool {
+	stats, err := r.box.Stats(context.Background())
 	return err == nil && stats.OOMKills > 0
 }
 
@@ -142,18 +161,20 @@ func (r *run) outOfMemory(ctx context.Context) bool {
 func (r *run) conclude(ctx context.Context, err error) error {
 	r.result.Stdout = r.stdout.stream(r.written(func(e *guest.Exit) int64 { return e.StdoutBytes }))
 	r.result.Stderr = r.stderr.stream(r.written(func(e *guest.Exit) int64 { return e.StderrBytes }))
-	if r.exit != nil {
-		r.usage()
-	}
+	r.result.Lost = errors.Join(r.result.Lost, r.stdout.failure("standard output"), r.stderr.failure("standard error"))
+	r.usage()
 	switch {
-	case ctx.Err() != nil && !r.timedOut.Load():
+	case ctx.Err() != nil && !r.timedOut():
 		r.cancelled(ctx)
 	case errors.Is(err, errStartup):
 		r.startupTimeout()
-	case r.box != nil && r.outOfMemory(context.WithoutCancel(ctx)):
+	case r.box != nil && r.outOfMemory():
 		r.oom()
-	case errors.Is(err, errHung), r.timedOut.Load():
+	case errors.Is(err, errHung), r.timedOut():
 		r.executionTimeout()
+	case errors.Is(err, errCollect):
+		r.result.Skipped = append(r.result.Skipped, "the rest: "+errCollect.Error())
+		r.exited()
 	case err != nil:
 		return r.failed(err)
 	default:
@@ -169,6 +190,25 @@ func (r *run) written(of func(*guest.Exit) int64) int64 {
 	return of(r.exit)
 }
 
+// usage is what the program used, by the kernel's count of its sandbox since it
+// started: processes that nobody waits for are in it, and so is what the
+// sandbox's own kernel did for them. Where nothing counts, init's sum of what
+// it reaped has to do, which a program can keep low.
 func (r *run) usage() {
-	r.result.Usage = job.Usage{MaxRSS: r.exit.Usage.MaxRSS, CPUTime: r.exit.Usage.CPUTime, Wall: r.exit.Usage.Wall}
+	if r.clock.started.IsZero() {
+		return
+	}
+	u := job.Usage{Wall: r.clock.timing("").Execution}
+	if r.exit != nil {
+		u = job.Usage{MaxRSS: r.exit.Usage.MaxRSS, CPUTime: r.exit.Usage.CPUTime, Wall: r.exit.Usage.Wall}
+	}
+	if stats, err := r.box.Stats(context.Background()); err == nil {
+		if stats.CPUTime > 0 {
+			u.CPUTime = stats.CPUTime - r.base.CPUTime
+		}
+		if stats.MemoryPeak > 0 {
+			u.MaxRSS = max(0, stats.MemoryPeak-r.base.Memory)
+		}
+	}
+	r.result.Usage = u
 }

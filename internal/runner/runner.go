@@ -58,8 +58,11 @@ type File struct {
 // Sinks take what an attempt produces while it runs. A nil sink takes nothing.
 type Sinks struct {
 	// Stdout and Stderr get each stream live, at most the limit's bytes of it.
-	// A sink that fails gets no more; the attempt goes on.
+	// A sink that fails gets no more, and Result.Lost says so; the attempt goes
+	// on.
 	Stdout, Stderr io.Writer
+	// Keep puts the streams into the Result, too.
+	Keep bool
 	// Artifact takes one file of /output: exactly size bytes from r, or an
 	// error from r for a file that changed meanwhile. Its error skips the file.
 	Artifact func(name string, size int64, r io.Reader) error
@@ -83,6 +86,9 @@ type Result struct {
 	Skipped []string
 	Stdout  Stream
 	Stderr  Stream
+	// Lost is what the caller's own side could not take or give: a sink that
+	// failed, an input that could not be read. It decides no status.
+	Lost error
 	// Unenforced are limits that held nothing on this host.
 	Unenforced []string
 	// SandboxID names the sandbox in logs.

@@ -23,23 +23,22 @@ type Stream struct {
 // tailSize is how much of the end of a stream is looked at for a traceback.
 const tailSize = 8 << 10
 
-// capture keeps the head of a stream, passes it on live, and remembers the
-// tail while it is still told about it. It holds at most limit + tailSize
-// bytes, whatever is written.
+// capture passes the first limit bytes of a stream on, keeps them if it is
+// asked to, and remembers the tail while it is still told about it. It holds
+// at most limit + tailSize bytes, whatever is written.
 type capture struct {
-	limit int64
-	live  io.Writer // nil once it failed; used by Write alone
-
-	mu   sync.Mutex // not held while live is written to: that may block for good
-	head bytes.Buffer
-	tail []byte
-	seen int64
+	limit    int64
+	keepHead bool
 	// wantTail keeps the stream coming after the limit, for its tail.
 	wantTail bool
-}
+	live     io.Writer // nil once it failed; used by Write alone
 
-func newCapture(limit int64, live io.Writer, wantTail bool) *capture {
-	return &capture{limit: limit, live: live, wantTail: wantTail}
+	mu     sync.Mutex // not held while live is written to: that may block for good
+	head   bytes.Buffer
+	tail   []byte
+	seen   int64
+	closed bool  // nothing more is kept
+	err    error // what live failed with
 }
 
 // Write never fails, except that it asks for silence when no more is needed.
@@ -48,6 +47,9 @@ func (c *capture) Write(p []byte) (int, error) {
 	if len(kept) > 0 && c.live != nil {
 		if _, err := c.live.Write(kept); err != nil {
 			c.live = nil
+			c.mu.Lock()
+			c.err = err
+			c.mu.Unlock()
 		}
 	}
 	if enough {
@@ -61,12 +63,17 @@ func (c *capture) Write(p []byte) (int, error) {
 func (c *capture) keep(p []byte) (kept []byte, enough bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen += int64(len(p))
-	c.keepTail(p)
-	if room := c.limit - int64(c.head.Len()); room > 0 {
+	if c.closed {
+		return nil, true
+	}
+	if room := c.limit - c.seen; room > 0 {
 		kept = p[:min(int64(len(p)), room)]
+	}
+	if c.keepHead {
 		c.head.Write(kept)
 	}
+	c.seen += int64(len(p))
+	c.keepTail(p)
 	return kept, c.seen > c.limit && (!c.wantTail || c.seen > c.limit+tailPatience)
 }
 
@@ -88,6 +95,16 @@ func (c *capture) keepTail(p []byte) {
 	c.tail = append(c.tail, p...)
 }
 
+// failure is what the live sink failed with, if it did.
+func (c *capture) failure(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return fmt.Errorf("writing %s: %w", name, c.err)
+}
+
 // end is the tail, for whoever looks for a traceback.
 func (c *capture) end() []byte {
 	c.mu.Lock()
@@ -95,15 +112,16 @@ func (c *capture) end() []byte {
 	return bytes.Clone(c.tail)
 }
 
-// stream is the result, where total is what init counted.
+// stream ends the capture and is its result, where total is what init counted.
 func (c *capture) stream(total int64) Stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Stream{Kept: bytes.Clone(c.head.Bytes()), Total: max(total, c.seen)}
-	if s.Total <= int64(len(s.Kept)) {
+	c.closed = true
+	s := Stream{Kept: c.head.Bytes(), Total: max(total, c.seen)}
+	s.Truncated = s.Total > min(c.seen, c.limit)
+	if !s.Truncated || !c.keepHead {
 		return s
 	}
-	s.Truncated = true
 	notice := fmt.Sprintf("\n\n[TRUNCATED: output exceeded %d bytes]", c.limit)
 	if room := int(c.limit) - len(notice); room >= 0 {
 		s.Kept = append(cutRune(s.Kept, room), notice...)

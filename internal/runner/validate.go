@@ -2,6 +2,7 @@ package runner
 
 import (
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,6 +84,7 @@ func (a *Attempt) checkFiles() error {
 		return invalid("there are %d input files: at most %d may be given", len(a.Files), MaxFiles)
 	}
 	seen := map[string]bool{"data.json": true}
+	room := a.Limits.Memory
 	for _, f := range a.Files {
 		if err := checkPath(f.Path); err != nil {
 			return err
@@ -91,24 +93,35 @@ func (a *Attempt) checkFiles() error {
 			return invalid("input file %q is there already", f.Path)
 		}
 		seen[f.Path] = true
+		if f.Size < 0 || f.Size > room {
+			return invalid("the input files do not fit into the memory limit of %d bytes, with %q at the latest", a.Limits.Memory, f.Path)
+		}
+		room -= f.Size
+	}
+	for name := range seen {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if seen[dir] {
+				return invalid("input file %q cannot be below the file %q", name, dir)
+			}
+		}
 	}
 	return nil
 }
 
 // checkPath holds the rules for names of input files: relative, no "..", no
 // control characters, UTF-8, at most 255 bytes a part.
-func checkPath(path string) error {
-	if path == "" || len(path) > 4096 || !utf8.ValidString(path) || strings.HasPrefix(path, "/") {
-		return invalid("input file %q: a path is relative, UTF-8 and has at most 4096 bytes", path)
+func checkPath(name string) error {
+	if name == "" || len(name) > 4096 || !utf8.ValidString(name) || strings.HasPrefix(name, "/") {
+		return invalid("input file %q: a path is relative, UTF-8 and has at most 4096 bytes", name)
 	}
-	for _, r := range path {
+	for _, r := range name {
 		if r < ' ' || r == 0x7f {
-			return invalid("input file %q: a path holds no control characters", path)
+			return invalid("input file %q: a path holds no control characters", name)
 		}
 	}
-	for part := range strings.SplitSeq(path, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part == "." || part == ".." || len(part) > 255 {
-			return invalid("input file %q: a part of a path is not empty, . or .., and has at most 255 bytes", path)
+			return invalid("input file %q: a part of a path is not empty, . or .., and has at most 255 bytes", name)
 		}
 	}
 	return nil

@@ -1,14 +1,19 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/lifecycle"
@@ -19,6 +24,10 @@ const (
 	lockFile = "lock"
 )
 
+// homeName is what a home is called: <pid>-<random>. Nothing else in run/ is
+// ever touched.
+var homeName = regexp.MustCompile(`^[0-9]+-[0-9a-f]{8}$`)
+
 // Home is this process's own place in the data directory, run/<id>. It is
 // locked for as long as the process lives; what lies in an unlocked one was
 // left by a process that died.
@@ -28,15 +37,17 @@ type Home struct {
 	lock *os.File
 }
 
-// NewHome makes a home below dataDir.
-func NewHome(dataDir string) (_ *Home, err error) {
+// NewHome makes a home below dataDir, which it makes, too, if it is missing.
+// The directory has to belong to this user alone: whoever else could write it
+// could put an image there.
+func NewHome(ctx context.Context, dataDir string) (_ *Home, err error) {
 	id, err := newID(strconv.Itoa(os.Getpid()) + "-")
 	if err != nil {
 		return nil, err
 	}
 	run := filepath.Join(dataDir, runDir)
-	if err := os.MkdirAll(run, 0o700); err != nil {
-		return nil, unwritable(dataDir, err)
+	if err := ownDirectories(dataDir, run); err != nil {
+		return nil, err
 	}
 	var undo lifecycle.Undo
 	defer func() {
@@ -45,17 +56,17 @@ func NewHome(dataDir string) (_ *Home, err error) {
 		}
 	}()
 	// Nobody reclaims between our mkdir and our lock.
-	all, err := lock(filepath.Join(run, lockFile), syscall.LOCK_EX)
+	all, err := lockAll(ctx, run)
 	if err != nil {
-		return nil, unwritable(dataDir, err)
+		return nil, err
 	}
 	defer all.Close()
 	h := &Home{ID: id, Dir: filepath.Join(run, id)}
 	if err := os.Mkdir(h.Dir, 0o700); err != nil {
 		return nil, unwritable(dataDir, err)
 	}
-	undo.Add(func() error { return os.RemoveAll(h.Dir) })
-	if h.lock, err = lock(filepath.Join(h.Dir, lockFile), syscall.LOCK_EX); err != nil {
+	undo.Add(func() error { return removeHome(h.Dir) })
+	if h.lock, err = newLock(filepath.Join(h.Dir, lockFile)); err != nil {
 		return nil, unwritable(dataDir, err)
 	}
 	undo.Release()
@@ -64,11 +75,99 @@ func NewHome(dataDir string) (_ *Home, err error) {
 
 // Close removes the home, which must be empty of sandboxes.
 func (h *Home) Close() error {
-	err := os.RemoveAll(h.Dir)
-	if err != nil {
-		err = fmt.Errorf("removing %s: %w", h.Dir, err)
+	return errors.Join(removeHome(h.Dir), h.lock.Close())
+}
+
+// removeHome removes a home, its lock last: whoever finds a home without one
+// finds an empty directory.
+func removeHome(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	return errors.Join(err, h.lock.Close())
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if e.Name() == lockFile {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("removing %s: %w", dir, err)
+		}
+	}
+	for _, path := range []string{filepath.Join(dir, lockFile), dir} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// newLock makes a lock file, locks it and writes into it which file it is: a
+// copy of a data directory does not stand for the process that the original
+// belongs to.
+func newLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		var self string
+		if self, err = identity(f); err == nil {
+			_, err = f.WriteString(self)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// identity names a file by device and inode.
+func identity(f *os.File) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d:%d\n", st.Dev, st.Ino), nil
+}
+
+// lockPatience is how long one tako waits for another to make a home or to
+// look for dead ones, which takes milliseconds.
+const lockPatience = 10 * time.Second
+
+// lockAll locks run/ against the making and reclaiming of homes.
+func lockAll(ctx context.Context, run string) (*os.File, error) {
+	path := filepath.Join(run, lockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, unwritable(filepath.Dir(run), err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(unwritable(filepath.Dir(run), err), f.Close())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			f.Close()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, ctx.Err()
+			}
+			return nil, job.Errorf(job.KindUnavailable, "another process holds %s", path).
+				WithHint("see who with `fuser %s`, and end it if it hangs", path)
+		}
+	}
 }
 
 // newID returns prefix and eight random hex digits.
@@ -78,32 +177,4 @@ func newID(prefix string) (string, error) {
 		return "", fmt.Errorf("making an id: %w", err)
 	}
 	return prefix + hex.EncodeToString(b[:]), nil
-}
-
-// lock opens path, making it if need be, and locks it. The lock ends with the
-// descriptor, so with the process.
-func lock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
-	}
-	return f, nil
-}
-
-// unwritable explains a data directory that cannot be used.
-func unwritable(dataDir string, err error) error {
-	e := job.Errorf(job.KindUnavailable, "the data directory %s cannot be used: %w", dataDir, err)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return e.WithHint("free some space there, or name another directory with TAKO_VM_DATA_DIR")
-	}
-	return e.WithHint("make it writable for this user, or name another one with TAKO_VM_DATA_DIR")
 }

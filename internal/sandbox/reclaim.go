@@ -2,8 +2,10 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,62 +24,103 @@ type Reclaimed struct {
 
 // Reclaim removes all that processes which died have left below dataDir:
 // their sandboxes' processes, mounts, cgroups and files. What belongs to a
-// living process is locked by it and stays. groups may be nil.
-func Reclaim(dataDir string, groups *cgroup.Tree) (Reclaimed, error) {
+// living process is locked by it and stays, and so does everything that is not
+// a home of ours. groups may be nil. An error leaves what it is about for the
+// next time; the caller can go on.
+func Reclaim(ctx context.Context, dataDir string, groups *cgroup.Tree) (Reclaimed, error) {
 	var sum Reclaimed
-	run := filepath.Join(dataDir, runDir)
-	all, err := lock(filepath.Join(run, lockFile), syscall.LOCK_EX)
-	if errors.Is(err, os.ErrNotExist) {
-		return sum, nil
-	}
-	if err != nil {
-		return sum, unwritable(dataDir, err)
-	}
-	defer all.Close()
-	entries, err := os.ReadDir(run)
-	if err != nil {
-		return sum, unwritable(dataDir, err)
-	}
-	var errs []error
-	for _, entry := range entries {
-		if !entry.IsDir() {
-			continue
-		}
-		errs = append(errs, reclaimHome(filepath.Join(run, entry.Name()), groups, &sum))
+	dead, err := deadHomes(ctx, filepath.Join(dataDir, runDir))
+	errs := []error{err}
+	for _, h := range dead {
+		errs = append(errs, h.reclaim(groups, &sum))
 	}
 	return sum, errors.Join(errs...)
 }
 
-// reclaimHome removes one home, unless its process lives.
-func reclaimHome(dir string, groups *cgroup.Tree, sum *Reclaimed) error {
-	held, err := lock(filepath.Join(dir, lockFile), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil
+// deadHome is a home whose process is dead, locked by us.
+type deadHome struct {
+	dir  string
+	lock *os.File
+	// copied: the home is a copy of another, whose process may live.
+	copied bool
+}
+
+// deadHomes finds and locks them. It holds the lock of run/ for that long, not
+// for as long as removing them takes.
+func deadHomes(ctx context.Context, run string) ([]*deadHome, error) {
+	all, err := lockAll(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	entries, err := os.ReadDir(run)
+	if err != nil {
+		return nil, fmt.Errorf("looking for what dead processes left: %w", err)
+	}
+	var dead []*deadHome
+	var errs []error
+	for _, entry := range entries {
+		if !entry.IsDir() || !homeName.MatchString(entry.Name()) {
+			continue
+		}
+		h, err := lockDead(filepath.Join(run, entry.Name()))
+		errs = append(errs, err)
+		if h != nil {
+			dead = append(dead, h)
+		}
+	}
+	return dead, errors.Join(errs...)
+}
+
+// lockDead locks the home dir if its process is dead. One without a lock file
+// is being removed, or its making was interrupted: it is empty.
+func lockDead(dir string) (*deadHome, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		_ = os.Remove(dir) // refused if it is not empty
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("reclaiming %s: %w", dir, err)
+		return nil, fmt.Errorf("reclaiming %s: %w", dir, err)
 	}
-	defer held.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reclaiming %s: %w", dir, err)
+	}
+	self, err := identity(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("reclaiming %s: %w", dir, err)
+	}
+	written, _ := io.ReadAll(io.LimitReader(f, 64))
+	return &deadHome{dir: dir, lock: f, copied: string(written) != self}, nil
+}
+
+// reclaim removes a dead home and what belongs to it.
+func (h *deadHome) reclaim(groups *cgroup.Tree, sum *Reclaimed) error {
+	defer h.lock.Close()
 	sum.Homes++
-	killed, err := killLeftovers(dir)
+	killed, err := killLeftovers(h.dir)
 	sum.Processes += killed
 	if err != nil {
 		return err
 	}
-	n, err := reclaimGroups(filepath.Base(dir), groups)
-	sum.Groups += n
-	if err != nil {
-		return err
+	if !h.copied {
+		n, err := reclaimGroups(filepath.Base(h.dir), groups)
+		sum.Groups += n
+		if err != nil {
+			return err
+		}
 	}
-	n, err = unmountBelow(dir)
+	n, err := unmountBelow(h.dir)
 	sum.Mounts += n
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("reclaiming %s: %w", dir, err)
-	}
-	return nil
+	return removeHome(h.dir)
 }
 
 // killLeftovers ends the sandboxes of a dead process that have outlived it. The

@@ -65,7 +65,7 @@ func TestDataDirectoryFullOrReadOnly(t *testing.T) {
 	b := newBench(t)
 	data := filepath.Join(b.work, "small")
 	must(t, os.Mkdir(data, 0o700))
-	must(t, unix.Mount("tmpfs", data, "tmpfs", 0, "size=8m"))
+	must(t, unix.Mount("tmpfs", data, "tmpfs", 0, "size=8m,mode=0700"))
 	defer func() { must(t, unix.Unmount(data, unix.MNT_DETACH)) }()
 	out, code := tryTako(t, b, data)
 	wantRefusal(t, out, code, "small", "space")

@@ -40,6 +40,7 @@ type Limits struct {
 
 // Stats are a group's counters since it was made.
 type Stats struct {
+	Memory     int64 // now
 	MemoryPeak int64
 	CPUTime    time.Duration
 	OOMKills   int64
@@ -78,7 +79,7 @@ func mkdirAll(dir string) error {
 	const attempts = 100
 	var err error
 	for range attempts {
-		if err = os.MkdirAll(dir, 0o755); !missing(err) {
+		if err = mkdirOpen(dir); !missing(err) {
 			break
 		}
 	}
@@ -86,6 +87,25 @@ func mkdirAll(dir string) error {
 		return err
 	}
 	return unix.Access(dir, unix.W_OK)
+}
+
+// mkdirOpen makes dir and what is missing above it, with mode 0755 whatever
+// the umask: a sandbox that is nobody walks through it to join.
+func mkdirOpen(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	if missing(err) {
+		if err := mkdirOpen(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
 }
 
 // Detect finds the cgroup hierarchies below sys ("/sys/fs/cgroup" on a real

@@ -42,10 +42,11 @@ func TestV1Stats(t *testing.T) {
 	f := newFakeV1(t, Memory, CPU, PIDs, CPUAcct)
 	g, err := detect(f.root, "", f.files()).Create("r/b", limits)
 	must(t, err)
+	f.write("memory/tako/r/b/memory.usage_in_bytes", "4096\n")
 	f.write("memory/tako/r/b/memory.max_usage_in_bytes", "123456\n")
 	f.write("memory/tako/r/b/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
 	f.write("cpuacct/tako/r/b/cpuacct.usage", "7000000\n")
-	want := Stats{MemoryPeak: 123456, CPUTime: 7 * time.Millisecond, OOMKills: 2}
+	want := Stats{Memory: 4096, MemoryPeak: 123456, CPUTime: 7 * time.Millisecond, OOMKills: 2}
 	if diff := cmp.Diff(want, g.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
@@ -91,10 +92,11 @@ func TestV2Stats(t *testing.T) {
 	f.write("tako/cgroup.controllers", "cpu memory pids")
 	g, err := detect(f.root, "", f.files()).Create("r/b", limits)
 	must(t, err)
+	f.write("tako/r/b/memory.current", "8192\n")
 	f.write("tako/r/b/memory.peak", "99\n")
 	f.write("tako/r/b/memory.events", "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 1\n")
 	f.write("tako/r/b/cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n")
-	want := Stats{MemoryPeak: 99, CPUTime: 1500 * time.Microsecond, OOMKills: 1}
+	want := Stats{Memory: 8192, MemoryPeak: 99, CPUTime: 1500 * time.Microsecond, OOMKills: 1}
 	if diff := cmp.Diff(want, g.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}

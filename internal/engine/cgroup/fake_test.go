@@ -18,7 +18,7 @@ type fakeTree struct {
 }
 
 var filesV1 = map[string][]string{
-	Memory: {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control",
+	Memory: {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control",
 		"cgroup.event_control"},
 	CPU:     {"cpu.cfs_period_us", "cpu.cfs_quota_us"},
 	PIDs:    {"pids.max"},
@@ -27,7 +27,7 @@ var filesV1 = map[string][]string{
 
 var filesV2 = []string{
 	"cgroup.controllers", "cgroup.subtree_control", "cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group",
-	"memory.peak", "memory.events", "cpu.max", "cpu.stat", "pids.max",
+	"memory.current", "memory.peak", "memory.events", "cpu.max", "cpu.stat", "pids.max",
 }
 
 func newFakeV1(t *testing.T, controllers ...string) *fakeTree {

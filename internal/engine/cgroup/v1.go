@@ -28,9 +28,11 @@ func (g *Group) setV1(l Limits) error {
 }
 
 func (g *Group) statsV1() Stats {
+	now, _ := strconv.ParseInt(g.read(Memory, "memory.usage_in_bytes"), 10, 64)
 	peak, _ := strconv.ParseInt(g.read(Memory, "memory.max_usage_in_bytes"), 10, 64)
 	cpu, _ := strconv.ParseInt(g.read(CPUAcct, "cpuacct.usage"), 10, 64)
 	return Stats{
+		Memory:     now,
 		MemoryPeak: peak,
 		CPUTime:    time.Duration(cpu),
 		OOMKills:   field(g.read(Memory, "memory.oom_control"), "oom_kill"),

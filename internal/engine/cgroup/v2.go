@@ -27,9 +27,11 @@ func (g *Group) setV2(l Limits) error {
 }
 
 func (g *Group) statsV2() Stats {
+	now, _ := strconv.ParseInt(g.read(Memory, "memory.current"), 10, 64)
 	peak, _ := strconv.ParseInt(g.read(Memory, "memory.peak"), 10, 64)
 	cpu := field(g.read(CPU, "cpu.stat"), "usage_usec")
 	return Stats{
+		Memory:     now,
 		MemoryPeak: peak,
 		CPUTime:    time.Duration(cpu) * time.Microsecond,
 		OOMKills:   field(g.read(Memory, "memory.events"), "oom_kill"),

@@ -194,6 +194,9 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 			return err
 		}
 	}
+	if err := s.openPidfd(undo); err != nil {
+		return err
+	}
 	if s.group != nil {
 		if err := s.group.Verify(int(s.pid.Load())); err != nil {
 			return err

@@ -36,6 +36,7 @@ type sandbox struct {
 	crashLog   string // where the Sentry writes what it dies of
 
 	pid       atomic.Int64 // of the Sentry; 0 before it runs and after it was reaped
+	pidfd     atomic.Pointer[os.File]
 	destroyed atomic.Bool
 	outOfMem  atomic.Bool
 
@@ -135,7 +136,7 @@ func (s *sandbox) Stats(context.Context) (engine.Stats, error) {
 	var st engine.Stats
 	if s.group != nil {
 		counted := s.group.Stats()
-		st = engine.Stats{MemoryPeak: counted.MemoryPeak, CPUTime: counted.CPUTime, OOMKills: counted.OOMKills}
+		st = engine.Stats{Memory: counted.Memory, MemoryPeak: counted.MemoryPeak, CPUTime: counted.CPUTime, OOMKills: counted.OOMKills}
 	}
 	if s.sampler != nil {
 		st.MemoryPeak = s.sampler.peak.Load()

@@ -17,19 +17,22 @@ import (
 // watch starts the two goroutines of a sandbox: one waits for the Sentry's
 // death, one for the memory limit, in bytes.
 func (s *sandbox) watch(limit int64, undo *lifecycle.Undo) error {
+	if err := s.watchMemory(limit, undo); err != nil {
+		return err
+	}
+	go s.waitDead(s.pidfd.Load())
+	return nil
+}
+
+// openPidfd makes the Sentry addressable, be its number used again or not.
+func (s *sandbox) openPidfd(undo *lifecycle.Undo) error {
 	pidfd, err := unix.PidfdOpen(int(s.pid.Load()), unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("watching the sandbox's process: %w", err)
 	}
 	file := os.NewFile(uintptr(pidfd), "sandbox pidfd")
-	if err := s.watchMemory(limit, undo); err != nil {
-		file.Close()
-		return err
-	}
-	go func() {
-		defer file.Close()
-		s.waitDead(file)
-	}()
+	s.pidfd.Store(file)
+	undo.Add(file.Close)
 	return nil
 }
 
@@ -126,17 +129,29 @@ func (s *sandbox) Wait(ctx context.Context) (engine.Exit, error) {
 
 // kill sends SIGKILL to every process of the sandbox on the host.
 func (s *sandbox) kill() {
-	if pid := s.pid.Load(); pid > 0 {
-		// Its children die with it: they are in its pid namespace.
-		if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil && err != syscall.ESRCH {
-			s.engine.opts.Log.Error("killing a sandbox", "sandbox", s.id, "error", err)
-		}
+	if file := s.pidfd.Load(); file != nil {
+		s.killSentry(file)
 		return
 	}
 	if s.group == nil {
 		return
 	}
 	if err := s.group.Kill(); err != nil {
+		s.engine.opts.Log.Error("killing a sandbox", "sandbox", s.id, "error", err)
+	}
+}
+
+// killSentry kills the Sentry, and with it its children, which are in its pid
+// namespace. Through the pidfd it can hit nobody else, and nobody at all once
+// it was reaped.
+func (s *sandbox) killSentry(pidfd *os.File) {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return // closed: it is dead
+	}
+	if ctlErr := raw.Control(func(fd uintptr) {
+		err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0)
+	}); ctlErr == nil && err != nil && err != unix.ESRCH {
 		s.engine.opts.Log.Error("killing a sandbox", "sandbox", s.id, "error", err)
 	}
 }

@@ -118,6 +118,15 @@ func (p *program) spawn() (pid int, stage wire.Stage, errno syscall.Errno) {
 		if theirs[i], errno = p.open(i); errno != 0 {
 			return 0, wire.StagePipes, errno
 		}
+		// So that it can open /dev/stdout, which is its descriptor by name.
+		if i == 0 && !p.run.Stdin {
+			opened++ // the null device stays root's
+			continue
+		}
+		if err := syscall.Fchown(theirs[i], int(p.run.UID), int(p.run.GID)); err != nil {
+			syscall.Close(theirs[i])
+			return 0, wire.StagePipes, errnoOf(err)
+		}
 		opened++
 	}
 	return fork(&p.run, p.args, p.env, theirs)
