@@ -1,3 +1,9 @@
+// The runtime would keep the cgroup's files of the host open in every sandbox,
+// to adapt the number of processors; gVisor sets that number itself.
+
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command tako runs untrusted code in isolated sandboxes.
 package main
 
@@ -13,5 +19,6 @@ func main() {
 	if gvisor.IsChild() {
 		gvisor.ChildMain()
 	}
+	gvisor.DeferCollection()
 	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/takovm/tako/internal/engine/cgroup"
 	"github.com/takovm/tako/internal/engine/gvisor"
 	"github.com/takovm/tako/internal/environment"
-	"github.com/takovm/tako/internal/guest/initbin"
 	"github.com/takovm/tako/internal/lifecycle"
 	"github.com/takovm/tako/internal/runner"
 	"github.com/takovm/tako/internal/sandbox"
@@ -29,6 +28,7 @@ type Local struct {
 	// when nothing is left. It keeps nobody from running jobs.
 	Leftovers error
 
+	images  images
 	release func() error
 }
 
@@ -77,23 +77,12 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 	undo.Add(gv.Close)
 	l.Engine = gv
 	supplier := &sandbox.Supplier{Engine: gv, Permissive: cfg.SecurityMode == config.Permissive}
-	if err := l.images(ctx, cfg, supplier, opts); err != nil {
+	if supplier.Init, err = l.open(ctx, cfg, opts); err != nil {
 		return nil, err
 	}
 	l.Runner = &runner.Runner{Supplier: supplier}
 	l.release = undo.Release()
 	return l, nil
-}
-
-// images makes sure of the two images that every sandbox mounts.
-func (l *Local) images(ctx context.Context, cfg *config.Config, supplier *sandbox.Supplier, opts Options) (err error) {
-	cache := filepath.Join(cfg.DataDir, "cache", "environments")
-	host := &environment.Host{Cache: cache}
-	if l.Environment, err = host.Ensure(ctx, opts.Progress); err != nil {
-		return err
-	}
-	supplier.Init, err = environment.PackInit(ctx, cache, initbin.Binary())
-	return err
 }
 
 // Close releases everything. Sandboxes must have been destroyed.

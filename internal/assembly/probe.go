@@ -55,11 +55,10 @@ func Trial(ctx context.Context, cfg *config.Config, progress func(environment.Pr
 		return "", err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	res, err := l.Runner.Run(ctx, runner.Attempt{
-		Environment: l.Environment,
-		Language:    "python",
-		Code:        []byte("import sys; print('python', sys.version.split()[0], 'answers', 1 + 1)"),
-		Limits:      cfg.Limits(),
+	res, err := l.Run(ctx, runner.Attempt{
+		Language: "python",
+		Code:     []byte("import sys; print('python', sys.version.split()[0], 'answers', 1 + 1)"),
+		Limits:   cfg.Limits(),
 	}, runner.Sinks{Keep: true})
 	if err != nil {
 		return "", err

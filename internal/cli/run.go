@@ -134,8 +134,7 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 	if local.Leftovers != nil && !o.quiet {
 		fmt.Fprintln(a.streams.Err, "tako: not cleaned up:", oneLine(local.Leftovers.Error()))
 	}
-	attempt.Environment = local.Environment
-	res, err := local.Runner.Run(ctx, *attempt, sinks)
+	res, err := local.Run(ctx, *attempt, sinks)
 	closeErr := local.Close()
 	if res == nil {
 		return errors.Join(err, closeErr)

@@ -89,24 +89,40 @@ func (h *Host) root() string {
 // current returns the environment that the index describes if it is still
 // that of the host and its image is sound.
 func (h *Host) current(c *cache) (Environment, bool) {
+	env, fresh, ok := h.recorded(c)
+	return env, ok && fresh()
+}
+
+// Recall returns the environment that was used last, if its image is there and
+// sound, and a function that says whether it is still that of the host. The
+// function takes as long as Ensure does when nothing has changed; a caller can
+// prepare meanwhile, and must not run anything before it has said yes.
+func (h *Host) Recall() (env Environment, fresh func() bool, ok bool) {
+	c, err := openCache(h.Cache, "python")
+	if err != nil {
+		return Environment{}, nil, false
+	}
+	return h.recorded(c)
+}
+
+func (h *Host) recorded(c *cache) (env Environment, fresh func() bool, ok bool) {
 	b, err := os.ReadFile(c.index())
 	if err != nil {
-		return Environment{}, false
+		return Environment{}, nil, false
 	}
 	idx, err := decodeIndex(b)
 	if err != nil {
-		return Environment{}, false
+		return Environment{}, nil, false
 	}
-	fresh, err := idx.fresh(h.root())
-	if err != nil || !fresh {
-		return Environment{}, false
-	}
-	env := idx.Environment
+	env = idx.Environment
 	env.Image = c.image(env.Digest)
 	if !c.sound(env.Image, nil) {
-		return Environment{}, false
+		return Environment{}, nil, false
 	}
-	return env, true
+	return env, func() bool {
+		fresh, err := idx.fresh(h.root())
+		return err == nil && fresh
+	}, true
 }
 
 // sound checks an image cheaply. What is wrong with one that is there is told

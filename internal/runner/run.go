@@ -86,6 +86,11 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	if err := r.stage(ctx); err != nil {
 		return cause(ctx, err)
 	}
+	if ready := r.attempt.Ready; ready != nil {
+		if err := ready(ctx); err != nil {
+			return cause(ctx, err)
+		}
+	}
 	if r.base, err = box.Stats(ctx); err != nil {
 		return cause(ctx, err)
 	}

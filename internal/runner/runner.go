@@ -44,6 +44,9 @@ type Attempt struct {
 	// Stdin is streamed to the program; nil is an empty one.
 	Stdin  io.Reader
 	Limits job.Limits
+	// Ready, if not nil, is called when all is staged. The program starts when
+	// it returns; with an error of its own the attempt ends instead.
+	Ready func(context.Context) error
 }
 
 // File is one more input.

@@ -56,7 +56,7 @@ func IsChild() bool {
 
 // ChildMain runs the sandbox and does not return.
 func ChildMain() {
-	deferCollection()
+	DeferCollection()
 	registerPrecompiled()
 	if err := prepareChild(); err != nil {
 		reportFailure(err)
@@ -69,11 +69,11 @@ func ChildMain() {
 	os.Exit(0)
 }
 
-// deferCollection keeps the garbage collector out of the boot, which is short
-// and allocates little. The first collection, when the heap has grown to a
-// size that a boot does not reach, turns it on for good: a sandbox that lives
-// on must not grow.
-func deferCollection() {
+// DeferCollection keeps the garbage collector out of a process's first moments,
+// which for a sandbox or a small command are all of it. The first collection,
+// when the heap has grown to a size that they do not reach, turns it on for
+// good: what lives on must not grow.
+func DeferCollection() {
 	const bootHeap = 32 << 20
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(bootHeap)
@@ -102,9 +102,9 @@ func registerPrecompiled() {
 }
 
 // prepareChild does, in the first of the processes that become a sandbox,
-// what gVisor leaves to its caller: joins the cgroup and corrects the numbers
-// about the host that gVisor is about to pass on. gVisor executes the binary
-// once more after it has entered its chroot; nothing is left to do then.
+// what gVisor leaves to its caller: joins the cgroup and corrects the
+// arguments. Should gVisor execute the binary once more after it has entered
+// its chroot, nothing is left to do.
 func prepareChild() error {
 	boot := slices.Index(os.Args, "boot")
 	if boot < 0 || slices.Contains(os.Args[boot:], "--setup-root=false") {
@@ -157,7 +157,7 @@ func joinCgroup(files string) error {
 }
 
 // correctArgs replaces the host's memory size and processor count with the
-// sandbox's. gVisor derives the number of entries a tmpfs may have from the
+// sandbox's and has capabilities dropped in place. gVisor derives the number of entries a tmpfs may have from the
 // host's memory, as Linux does: half as many as there are pages.
 func correctArgs(args []string, boot int, annotations map[string]string) ([]string, error) {
 	total, err := strconv.ParseInt(annotations[annotationTotal], 10, 64)
@@ -189,7 +189,9 @@ func correctArgs(args []string, boot int, annotations map[string]string) ([]stri
 	for _, name := range []string{"--total-memory", "--total-host-memory", "--cpu-num"} {
 		out = append(out, name+"="+values[name])
 	}
-	return append(out, id), nil
+	// Drop every capability in this process: without the flag gVisor executes
+	// the binary once more for it.
+	return append(out, "--apply-caps=true", id), nil
 }
 
 // descriptor finds the number behind a flag that passes a file.

@@ -12,7 +12,7 @@ import (
 var annotations = map[string]string{annotationTotal: "536870912", annotationCPUs: "2", annotationFiles: "20000"}
 
 func TestCorrectArgs(t *testing.T) {
-	const corrected = "--total-memory=536870912 --total-host-memory=163840000 --cpu-num=2"
+	const corrected = "--total-memory=536870912 --total-host-memory=163840000 --cpu-num=2 --apply-caps=true"
 	for name, tt := range map[string]struct{ args, want string }{
 		"as gVisor has them": {
 			"runsc-sandbox --root=/r boot --bundle=/b --total-host-memory 999 --cpu-num=64 --total-memory 999 --attached id",

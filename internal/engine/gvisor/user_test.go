@@ -40,12 +40,12 @@ func TestEngineAsOrdinaryUser(t *testing.T) {
 			t.Fatal(step)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "suite"), "-test.run", "^TestEngine$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "suite"), "-test.run", "^(TestEngine|TestHostPosture)$", "-test.v")
 	cmd.Dir = dir
 	cmd.Env = []string{"TMPDIR=" + dir, "HOME=" + dir, "PATH=" + os.Getenv("PATH"), takotest.BinaryVariable + "=" + filepath.Join(dir, "tako")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestEngine/Posture") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestEngine/Posture") || !strings.Contains(string(out), "--- PASS: TestHostPosture") {
 		t.Errorf("as uid %d: %v\n%s", uid, err, out)
 	}
 }
