@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -21,6 +22,9 @@ type Options struct {
 	// ReadFile answers a file's content, or an error that is fs.ErrNotExist.
 	// It is given absolute paths where Dir is absolute.
 	ReadFile func(path string) ([]byte, error)
+	// Trust, if not nil, says why a file of the working directory may not be
+	// used: whoever could plant one there would configure tako.
+	Trust func(path string) error
 	// Home is the user's home directory; empty where there is none.
 	Home string
 	// Dir is the working directory, which relative paths start from.
@@ -30,11 +34,24 @@ type Options struct {
 // Host is the Options of this process: its environment, home and working
 // directory. path is the file that the user named, or empty.
 func Host(path string) Options {
-	o := Options{Path: path, LookupEnv: os.LookupEnv, ReadFile: readFile}
+	o := Options{Path: path, LookupEnv: os.LookupEnv, ReadFile: readFile, Trust: trust}
 	// A process without home or working directory can still be configured.
 	o.Home, _ = os.UserHomeDir()
 	o.Dir, _ = os.Getwd()
 	return o
+}
+
+// trust refuses, for root, a file that belongs to another user.
+func trust(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || os.Geteuid() != 0 {
+		return nil // readFile says what is wrong
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		return job.Errorf(job.KindConfig, "%s belongs to another user (uid %d), and tako runs as root", path, st.Uid).
+			WithHint("chown it to root, or name it with --config")
+	}
+	return nil
 }
 
 // readFile is os.ReadFile that stops where parseYAML would refuse anyway.
@@ -81,7 +98,8 @@ func (c *Config) readFirst(o Options) ([]byte, error) {
 		}
 		return data, err
 	}
-	candidates := []string{"tako_vm.yaml", filepath.Join("config", "tako_vm.yaml")}
+	here := []string{"tako_vm.yaml", filepath.Join("config", "tako_vm.yaml")}
+	candidates := slices.Clone(here)
 	if o.Home != "" {
 		candidates = append(candidates, filepath.Join(o.Home, ".tako_vm", "config.yaml"))
 	}
@@ -91,6 +109,11 @@ func (c *Config) readFirst(o Options) ([]byte, error) {
 		candidates = append([]string{named}, candidates...)
 	}
 	for i, path := range candidates {
+		if slices.Contains(here, path) && o.Trust != nil {
+			if err := o.Trust(absolute(o, path)); err != nil {
+				return nil, err
+			}
+		}
 		data, err := c.read(o, path)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return data, err
