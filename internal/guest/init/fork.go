@@ -104,10 +104,11 @@ func bear(b *birth) (pid uintptr, errno syscall.Errno) {
 	}
 	afterForkInChild()
 
-	// What is ignored would stay ignored in the program; handlers do not.
+	// What is ignored would stay ignored in the program, be it by init or by
+	// whoever started it; handlers do not. SIGKILL and SIGSTOP refuse.
 	b.stage = wire.StageSession
-	for i = 0; i < len(ignored); i++ {
-		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(ignored[i]), uintptr(unsafe.Pointer(&dfl)), 0, 8, 0, 0)
+	for i = 1; i <= lastSignal; i++ {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(i), uintptr(unsafe.Pointer(&dfl)), 0, 8, 0, 0)
 	}
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, 2, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
 	if _, _, e = syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0); e != 0 {

@@ -18,6 +18,9 @@ const (
 	lastCap     = 63 // the kernel says EINVAL after its own last one
 )
 
+// lastSignal is the highest signal number there is.
+const lastSignal = 64
+
 // ignored are the signals on which Go's runtime would end the process. Nobody
 // inside may signal init, but an operator's tool outside can.
 var ignored = [...]syscall.Signal{
