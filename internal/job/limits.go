@@ -94,13 +94,23 @@ func (l Limits) Validate() error {
 		{"artifact size", l.Artifact, 0, 10 * gib, " bytes"},
 		{"total artifact size", l.Artifacts, 0, 10 * gib, " bytes"},
 		{"artifact count", int64(l.ArtifactFiles), 0, 1 << 20, ""},
-		{"startup timeout", l.Startup.Milliseconds(), 1, (30 * time.Minute).Milliseconds(), " ms"},
-		{"timeout", l.Execution.Milliseconds(), 1, (24 * time.Hour).Milliseconds(), " ms"},
-		{"kill grace", l.KillGrace.Milliseconds(), 0, time.Minute.Milliseconds(), " ms"},
 	}
 	for _, r := range ranges {
 		if r.got < r.min || r.got > r.max {
 			return Errorf(KindInvalid, "%s is %d%s: it must be between %d and %d", r.name, r.got, r.unit, r.min, r.max)
+		}
+	}
+	times := []struct {
+		name          string
+		got, min, max time.Duration
+	}{
+		{"startup timeout", l.Startup, time.Millisecond, 30 * time.Minute},
+		{"timeout", l.Execution, time.Millisecond, 24 * time.Hour},
+		{"kill grace", l.KillGrace, 0, time.Minute},
+	}
+	for _, t := range times {
+		if t.got < t.min || t.got > t.max {
+			return Errorf(KindInvalid, "%s is %v: it must be between %v and %v", t.name, t.got, t.min, t.max)
 		}
 	}
 	// Written so that NaN fails, too.

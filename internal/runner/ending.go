@@ -67,9 +67,8 @@ func seconds(d time.Duration) string {
 }
 
 func (r *run) oom() {
-	if r.exit != nil {
-		r.exitCode()
-	}
+	code := 128 + int(syscall.SIGKILL) // what the kernel sends
+	r.result.ExitCode = &code
 	r.end(job.OOM, r.phase(),
 		job.EndedBy{Actor: job.ActorMemory, Limit: "memory", Signal: "SIGKILL"}, "oom", "Execution exceeded memory limit")
 }

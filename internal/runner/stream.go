@@ -134,7 +134,7 @@ func cutRune(b []byte, n int) []byte {
 	if len(b) <= n {
 		return b
 	}
-	for i := n; i > n-utf8.UTFMax && i > 0; i-- {
+	for i := n; i > n-utf8.UTFMax && i >= 0; i-- {
 		if utf8.RuneStart(b[i]) {
 			return b[:i]
 		}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/takovm/tako/internal/job"
@@ -15,7 +16,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 
 // validate reports the first thing that is wrong with an attempt, by name.
 func (a *Attempt) validate() error {
-	checks := []func() error{a.checkProgram, a.checkArgs, a.checkEnv, a.checkFiles, a.Limits.Validate}
+	checks := []func() error{a.checkProgram, a.checkInput, a.checkArgs, a.checkEnv, a.checkFiles, a.Limits.Validate}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -42,6 +43,10 @@ func (a *Attempt) checkProgram() error {
 	if len(a.Code) > MaxCode {
 		return invalid("the code has %d bytes: it must have at most %d", len(a.Code), MaxCode)
 	}
+	return nil
+}
+
+func (a *Attempt) checkInput() error {
 	if len(a.Input) > MaxInput {
 		return invalid("the input has %d bytes: it must have at most %d", len(a.Input), MaxInput)
 	}
@@ -115,7 +120,7 @@ func checkPath(name string) error {
 		return invalid("input file %q: a path is relative, UTF-8 and has at most 4096 bytes", name)
 	}
 	for _, r := range name {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return invalid("input file %q: a path holds no control characters", name)
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -138,7 +140,7 @@ func killLeftovers(home string) (int, error) {
 		if err != nil || !isSandboxOf(pid, home) {
 			continue
 		}
-		if killAndWait(pid) == nil {
+		if killAndWait(pid, home) {
 			killed++
 		}
 	}
@@ -162,37 +164,46 @@ func isSandboxOf(pid int, home string) bool {
 	return false
 }
 
-// killAndWait kills a process that is not our child and waits until it is gone.
-func killAndWait(pid int) error {
+// killAndWait kills a sandbox of a home, which is not our child, and waits until
+// it is gone.
+func killAndWait(pid int, home string) bool {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return err
+		return false
 	}
 	defer unix.Close(pidfd)
-	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil {
-		return err
+	// It may have ended meanwhile and its number be another's; what the
+	// descriptor stands for is settled.
+	if !isSandboxOf(pid, home) || unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0) != nil {
+		return false
 	}
-	const patience = 5000 // ms
-	_, err = unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, patience)
-	return err
+	const patience = 5 * time.Second
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		// The runtime's signals interrupt it.
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
+	return false
 }
 
-// reclaimGroups removes the cgroups of a dead process, the sandboxes' first.
+// reclaimGroups removes the cgroups of a dead process.
 func reclaimGroups(home string, groups *cgroup.Tree) (int, error) {
 	if groups == nil {
 		return 0, nil
 	}
-	names, err := groups.Children(home)
+	names, err := groups.Groups(home + ".")
 	if err != nil {
 		return 0, err
 	}
 	for _, name := range names {
-		g := groups.Open(home + "/" + name)
+		g := groups.Open(name)
 		if err := errors.Join(g.Kill(), g.Remove()); err != nil {
 			return 0, err
 		}
 	}
-	return len(names), groups.Open(home).Remove()
+	return len(names), nil
 }
 
 // unmountBelow detaches what is mounted below dir. We mount nothing there; an
@@ -202,16 +213,28 @@ func unmountBelow(dir string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the mount table: %w", err)
 	}
+	lines := slices.Collect(strings.Lines(string(table)))
 	n := 0
-	for line := range strings.Lines(string(table)) {
+	// The last mount first: it may lie in, or over, one before it.
+	for _, line := range slices.Backward(lines) {
 		fields := strings.Fields(line)
-		if len(fields) < 5 || !strings.HasPrefix(fields[4], dir+"/") {
+		if len(fields) < 5 {
 			continue
 		}
-		if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil {
-			return n, fmt.Errorf("unmounting %s: %w", fields[4], err)
+		point := unescape(fields[4])
+		if !strings.HasPrefix(point, dir+"/") {
+			continue
+		}
+		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
+			return n, fmt.Errorf("unmounting %s: %w", point, err)
 		}
 		n++
 	}
 	return n, nil
+}
+
+// unescape reads a path of the mount table, where the kernel writes space, tab,
+// line feed and backslash in octal.
+func unescape(path string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }

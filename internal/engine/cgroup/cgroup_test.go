@@ -154,17 +154,19 @@ func TestMissingControllerIsNotEnforced(t *testing.T) {
 func TestRemoveAndClose(t *testing.T) {
 	f := newFakeV1(t, Memory, CPU, PIDs, CPUAcct)
 	tree := detect(f.root, "", f.files())
-	g, err := tree.Create("run/box", limits)
+	g, err := tree.Create("run.box", limits)
+	must(t, err)
+	other, err := tree.Create("runner.box", limits)
 	must(t, err)
 	must(t, tree.Close()) // refused by the kernel, which is no error
-	names, err := tree.Children("run")
+	names, err := tree.Groups("run.")
 	must(t, err)
-	if diff := cmp.Diff([]string{"box"}, names); diff != "" {
-		t.Errorf("children (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"run.box"}, names); diff != "" {
+		t.Errorf("groups (-want +got):\n%s", diff)
 	}
 	must(t, g.Remove())
 	must(t, g.Remove())
-	must(t, tree.Open("run").Remove())
+	must(t, other.Remove())
 	must(t, tree.Close())
 	if _, err := os.Stat(filepath.Join(f.root, "memory/tako")); !os.IsNotExist(err) {
 		t.Errorf("the tree's own directory is still there: %v", err)
@@ -181,10 +183,10 @@ func TestFailedCreateLeavesNothing(t *testing.T) {
 		}
 		return os.RemoveAll(filepath.Join(dir, "pids.max"))
 	}
-	if _, err := tree.Create("run/box", limits); err == nil {
+	if _, err := tree.Create("run.box", limits); err == nil {
 		t.Fatal("a limit that could not be set is no error")
 	}
-	if names, _ := tree.Children("run"); len(names) > 0 {
+	if names, _ := tree.Groups("run."); len(names) > 0 {
 		t.Errorf("left behind: %v", names)
 	}
 }

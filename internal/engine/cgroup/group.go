@@ -119,9 +119,9 @@ func (g *Group) dying(pids []int) bool {
 }
 
 // Remove removes the group. A group whose processes were just killed refuses
-// until the kernel has let go of them, so it tries for up to two seconds.
+// until the kernel has let go of them, so it tries for up to five seconds.
 func (g *Group) Remove() error {
-	const patience = 2 * time.Second
+	const patience = 5 * time.Second
 	var errs []error
 	for _, dir := range g.dirs() {
 		errs = append(errs, g.tree.removeDir(dir, patience))
@@ -143,20 +143,20 @@ func (t *Tree) removeDir(dir string, patience time.Duration) error {
 	}
 }
 
-// Children lists the groups directly below the group name, in any of the
-// hierarchies.
-func (t *Tree) Children(name string) ([]string, error) {
+// Groups lists the groups directly below the tree's base whose names begin with
+// prefix, in any of the hierarchies.
+func (t *Tree) Groups(prefix string) ([]string, error) {
 	found := map[string]bool{}
-	for _, dir := range t.Open(name).dirs() {
+	for _, dir := range t.Open("").dirs() {
 		entries, err := os.ReadDir(dir)
 		if missing(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("listing cgroup %s: %w", name, err)
+			return nil, fmt.Errorf("listing cgroups: %w", err)
 		}
 		for _, e := range entries {
-			if e.IsDir() {
+			if e.IsDir() && strings.HasPrefix(e.Name(), prefix) {
 				found[e.Name()] = true
 			}
 		}

@@ -27,8 +27,8 @@ type Options struct {
 	// Dir holds the state of live sandboxes, in files that are gone with them.
 	// It must be private to this process. Created with mode 0700.
 	Dir string
-	// Group names this process's cgroup below tako's; the sandboxes' groups go
-	// into it. Unique among processes of this machine.
+	// Group is what the names of the sandboxes' cgroups begin with, before a
+	// dot. Unique among processes of this machine.
 	Group string
 	// Executable is the binary that becomes the sandbox; default
 	// /proc/self/exe, this one. Its main must call IsChild and ChildMain.
@@ -80,15 +80,10 @@ func (e *Engine) stateDir() string {
 	return fmt.Sprintf("/proc/self/fd/%d", e.state.Fd())
 }
 
-// Close releases the engine's descriptors and its cgroup. Sandboxes must have
-// been destroyed.
+// Close releases the engine's descriptors. Sandboxes must have been destroyed.
 func (e *Engine) Close() error {
 	e.stdio.close()
-	e.state.Close()
-	if e.opts.Cgroups == nil {
-		return nil
-	}
-	return e.opts.Cgroups.Open(e.opts.Group).Remove()
+	return e.state.Close()
 }
 
 // Info names gVisor by the version in go.mod.

@@ -101,7 +101,7 @@ func (e *Engine) bound(s *sandbox, spec engine.Spec, undo *lifecycle.Undo) error
 	if e.opts.Cgroups == nil {
 		return nil
 	}
-	group, err := e.opts.Cgroups.Create(e.opts.Group+"/"+spec.ID, cgroup.Limits{
+	group, err := e.opts.Cgroups.Create(e.opts.Group+"."+spec.ID, cgroup.Limits{
 		Memory: spec.Memory,
 		CPUs:   spec.CPUs,
 		Tasks:  hostTasks(spec.Tasks),

@@ -1,0 +1,207 @@
+package runner
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/takovm/tako/internal/guest"
+)
+
+func keeping(limit int64) *capture { return &capture{limit: limit, keepHead: true} }
+
+func notice(limit int64) string {
+	return fmt.Sprintf("\n\n[TRUNCATED: output exceeded %d bytes]", limit)
+}
+
+func TestCaptureKeepsTheHead(t *testing.T) {
+	long := strings.Repeat("0123456789", 20)
+	for name, tc := range map[string]struct {
+		limit int64
+		write string
+		kept  string
+		cut   bool
+	}{
+		"nothing":                   {100, "", "", false},
+		"less":                      {100, "abc", "abc", false},
+		"exactly":                   {100, long[:100], long[:100], false},
+		"one more":                  {100, long[:101], long[:100-len(notice(100))] + notice(100), true},
+		"much more":                 {100, long, long[:100-len(notice(100))] + notice(100), true},
+		"limit of 0":                {0, "abc", "", true},
+		"limit of 0, nothing":       {0, "", "", false},
+		"limit of 1":                {1, "abc", "a", true},
+		"limit of 10":               {10, long, long[:10], true},
+		"as short as the notice":    {int64(len(notice(39))), long, notice(39), true},
+		"one less than the notice":  {int64(len(notice(39))) - 1, long, long[:len(notice(39))-1], true},
+		"a character is not split":  {100, strings.Repeat("€", 40), strings.Repeat("€", (100-len(notice(100)))/3) + notice(100), true},
+		"the first is not split":    {int64(len(notice(42))) + 3, strings.Repeat("😀", 40), notice(42), true},
+		"what is no text is cut":    {100, strings.Repeat("\x80", 200), strings.Repeat("\x80", 100-len(notice(100))) + notice(100), true},
+		"limit larger than it came": {1 << 30, long, long, false},
+	} {
+		for _, piece := range []int{1, 7, 1 << 20} {
+			c := keeping(tc.limit)
+			for rest := []byte(tc.write); len(rest) > 0; {
+				n := min(piece, len(rest))
+				if got, err := c.Write(rest[:n]); got != n || err != nil && !errors.Is(err, guest.ErrDiscard) {
+					t.Fatalf("%s: write: %d, %v", name, got, err)
+				}
+				rest = rest[n:]
+			}
+			s := c.stream(int64(len(tc.write)))
+			if string(s.Kept) != tc.kept || s.Truncated != tc.cut || s.Total != int64(len(tc.write)) {
+				t.Errorf("%s, by %d: kept %q, want %q; truncated %v, total %d", name, piece, s.Kept, tc.kept, s.Truncated, s.Total)
+			}
+		}
+	}
+}
+
+// What init counted decides, if it is more than what arrived.
+func TestCaptureTotal(t *testing.T) {
+	c := keeping(100)
+	c.Write([]byte("abc"))
+	if s := c.stream(5); s.Total != 5 || !s.Truncated {
+		t.Errorf("3 of 5 bytes arrived: %+v", s)
+	}
+	c = keeping(100)
+	c.Write([]byte("abc"))
+	if s := c.stream(0); s.Total != 3 || s.Truncated || string(s.Kept) != "abc" {
+		t.Errorf("init did not come to counting: %+v", s)
+	}
+	if n, err := c.Write([]byte("late")); n != 4 || !errors.Is(err, guest.ErrDiscard) {
+		t.Errorf("a write after the end: %d, %v", n, err)
+	}
+}
+
+func TestCaptureAsksForSilence(t *testing.T) {
+	c := keeping(10)
+	if _, err := c.Write(make([]byte, 10)); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	if n, err := c.Write([]byte("x")); n != 1 || !errors.Is(err, guest.ErrDiscard) {
+		t.Errorf("beyond the limit: %d, %v", n, err)
+	}
+	// For the sake of its tail, standard error goes on for a while.
+	c = &capture{limit: 10, keepHead: true, wantTail: true}
+	if _, err := c.Write(make([]byte, 10+tailPatience)); err != nil {
+		t.Errorf("within patience: %v", err)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, guest.ErrDiscard) {
+		t.Errorf("beyond patience: %v", err)
+	}
+}
+
+type sink struct {
+	bytes.Buffer
+	fail error
+	left int // writes before it fails
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.left--; s.left < 0 && s.fail != nil {
+		return 0, s.fail
+	}
+	return s.Buffer.Write(p)
+}
+
+// A live sink gets what is within the limit as it comes, without the notice.
+func TestCaptureLive(t *testing.T) {
+	live := &sink{}
+	c := &capture{limit: 5, live: live}
+	for _, p := range []string{"ab", "cd", "ef", "gh"} {
+		c.Write([]byte(p))
+	}
+	if live.String() != "abcde" {
+		t.Errorf("live came %q", live.String())
+	}
+	if s := c.stream(8); len(s.Kept) != 0 || !s.Truncated || s.Total != 8 {
+		t.Errorf("nothing was to be kept: %+v", s)
+	}
+	if err := c.failure("standard output"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCaptureLiveFails(t *testing.T) {
+	broken := errors.New("broken")
+	live := &sink{fail: broken, left: 1}
+	c := &capture{limit: 100, live: live, keepHead: true}
+	for _, p := range []string{"ab", "cd", "ef"} {
+		if n, err := c.Write([]byte(p)); n != 2 || err != nil {
+			t.Errorf("write: %d, %v", n, err)
+		}
+	}
+	if s := c.stream(6); string(s.Kept) != "abcdef" || live.String() != "ab" || live.left != -1 {
+		t.Errorf("kept %q, live %q, %d writes after the failure", s.Kept, live.String(), -live.left-1)
+	}
+	if err := c.failure("standard output"); !errors.Is(err, broken) || !strings.Contains(err.Error(), "standard output") {
+		t.Errorf("the failure is %v", err)
+	}
+}
+
+// A blocked live sink holds neither the result nor the tail.
+func TestCaptureLiveBlocks(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	c := &capture{limit: 100, keepHead: true, wantTail: true, live: writerFunc(func(p []byte) (int, error) {
+		close(entered)
+		<-release
+		return len(p), nil
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Write([]byte("abc"))
+	}()
+	<-entered
+	if s := c.stream(3); string(s.Kept) != "abc" || string(c.end()) != "abc" {
+		t.Errorf("kept %q, tail %q", s.Kept, c.end())
+	}
+	close(release)
+	<-done
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// Whatever is written in whatever pieces: what is held is bounded, what is
+// kept is a prefix and then the notice, the tail is the end.
+func TestCaptureProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.Int64Range(0, 300).Draw(t, "limit")
+		pieces := rapid.SliceOfN(rapid.OneOf(
+			rapid.SliceOfN(rapid.Byte(), 1, 100),
+			rapid.Map(rapid.StringN(1, 20, 80), func(s string) []byte { return []byte(s) }),
+			rapid.Map(rapid.IntRange(1, 3*tailSize), func(n int) []byte { return bytes.Repeat([]byte("xyz"), n) }),
+		), 0, 20).Draw(t, "pieces")
+		c := &capture{limit: limit, keepHead: true, wantTail: rapid.Bool().Draw(t, "tail")}
+		var all []byte
+		for _, p := range pieces {
+			all = append(all, p...)
+			if n, err := c.Write(p); n != len(p) || err != nil && !errors.Is(err, guest.ErrDiscard) {
+				t.Fatalf("write: %d, %v", n, err)
+			}
+			if held := c.head.Cap() + cap(c.tail); held > 2*int(limit)+2*tailSize+1024 {
+				t.Fatalf("%d bytes are held at a limit of %d", held, limit)
+			}
+		}
+		if c.wantTail && !bytes.Equal(c.end(), all[max(0, len(all)-tailSize):]) {
+			t.Fatalf("the tail is not the end")
+		}
+		s := c.stream(int64(len(all)))
+		kept, cut := bytes.CutSuffix(s.Kept, []byte(notice(limit)))
+		if int64(len(s.Kept)) > limit || !bytes.HasPrefix(all, kept) || s.Total != int64(len(all)) {
+			t.Fatalf("kept %q of %q at a limit of %d", s.Kept, all, limit)
+		}
+		if s.Truncated != (int64(len(all)) > limit) || cut != (s.Truncated && limit >= int64(len(notice(limit)))) {
+			t.Fatalf("%d bytes at a limit of %d: truncated %v, with a notice: %v", len(all), limit, s.Truncated, cut)
+		}
+		if utf8.Valid(all) && cut && !utf8.Valid(s.Kept) {
+			t.Fatalf("a character of %q is split: %q", all, s.Kept)
+		}
+	})
+}
