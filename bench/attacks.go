@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -22,9 +23,11 @@ type attack struct {
 	status  string // wanted
 	exit    int    // wanted
 	cut     bool   // its output must have been cut
+	flags   []string
 }
 
-// The last two say which error ended them, and exit with 0 if it was the right one.
+// diskBomb and inodeBomb say which errors stopped them, and exit with 0 if those
+// were the right ones.
 const diskBomb = `
 import errno, itertools
 block, seen = bytes(1 << 20), []
@@ -63,7 +66,8 @@ func attacksOf(o options) []attack {
 		{name: "memory bomb", code: "held = []\nwhile True: held.append(bytearray(b'x') * (16 << 20))",
 			timeout: patience, status: "oom", exit: 137},
 		{name: "disk bomb", code: diskBomb, timeout: patience, status: "succeeded"},
-		{name: "inode bomb", code: inodeBomb, timeout: patience, status: "succeeded"},
+		{name: fmt.Sprintf("inode bomb, %d files", o.files), code: inodeBomb, timeout: patience, status: "succeeded",
+			flags: []string{"--files", strconv.Itoa(o.files)}},
 		{name: "loop that ignores TERM", code: "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
 			timeout: bombTime, timed: true, status: "timeout", exit: 124},
 	}
@@ -99,7 +103,7 @@ func (s *session) attacks(ctx context.Context, o options) error {
 }
 
 func (s *session) attack(ctx context.Context, a attack) (outcome, error) {
-	c := s.takoCommand("--json", "--timeout", a.timeout.String(), "-c", a.code)
+	c := s.takoCommand(append(a.flags, "--json", "--timeout", a.timeout.String(), "-c", a.code)...)
 	c.limit, c.peak = a.timeout+time.Minute, true
 	m, err := s.run(ctx, c)
 	if err != nil {

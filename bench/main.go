@@ -22,9 +22,10 @@ type options struct {
 	only        string
 	json        string
 	pairs       int
-	serial      int // runs one after another
-	parallel    int // runs at once
-	flood       int64
+	serial      int   // runs one after another
+	parallel    int   // runs at once
+	flood       int64 // bytes
+	files       int   // of each file system
 	quick       bool
 }
 
@@ -50,9 +51,12 @@ func parse(args []string) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	o.serial, o.parallel, o.flood = 200, 50, 10_000_000_000
+	o.serial, o.parallel, o.flood, o.files = 200, 50, 10_000_000_000, 20_000
 	if o.quick {
-		o.pairs, o.serial, o.parallel, o.flood = min(o.pairs, 3), 20, 10, 256_000_000
+		o.pairs, o.serial, o.parallel, o.flood, o.files = min(o.pairs, 3), 20, 10, 256_000_000, 1000
+	}
+	if o.pairs < 1 {
+		return o, errors.New("-pairs must be 1 or more")
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))

@@ -52,7 +52,7 @@ func (s *session) runscCommand(path string) command {
 			"do", "/usr/bin/python3", "-c", trivial,
 		},
 		dir:   s.dir,
-		env:   os.Environ(),
+		env:   s.environ(),
 		limit: 2 * time.Minute,
 	}
 }

@@ -73,16 +73,16 @@ func (s *session) printf(format string, args ...any) { fmt.Fprintf(s.out, format
 // takoCommand is tako run with args, away from any configuration of the user.
 func (s *session) takoCommand(args ...string) command {
 	return command{
-		path: s.tako,
-		args: append([]string{"run"}, args...),
-		dir:  s.dir,
-		env: []string{
-			"PATH=" + os.Getenv("PATH"),
-			"HOME=" + s.dir,
-			"TAKO_VM_DATA_DIR=" + s.data,
-		},
+		path:  s.tako,
+		args:  append([]string{"run"}, args...),
+		dir:   s.dir,
+		env:   append(s.environ(), "TAKO_VM_DATA_DIR="+s.data),
 		limit: 2 * time.Minute,
 	}
+}
+
+func (s *session) environ() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
 }
 
 // run runs c and remembers its process, whose leftovers are looked for later.

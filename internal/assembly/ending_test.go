@@ -113,7 +113,7 @@ func TestCancel(t *testing.T) {
 	r := newRig(t)
 	for actor, why := range map[job.Actor]error{job.ActorCancel: nil, job.ActorOperator: runner.ErrOperator} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		ended := started(ctx, t, r, r.python("import time\nprint('up', flush=True)\ntime.sleep(60)"))
+		ended := started(ctx, t, r, r.python("import os, time\nos.write(1, b'up\\n')\ntime.sleep(60)"))
 		at := time.Now()
 		cancel(why)
 		o := wait(t, "the end of a cancelled run", ended)
@@ -138,7 +138,7 @@ func TestCancel(t *testing.T) {
 func TestEngineDeath(t *testing.T) {
 	r := newRig(t)
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV} {
-		ended := started(t.Context(), t, r, r.python("import time\nprint('up', flush=True)\ntime.sleep(60)"))
+		ended := started(t.Context(), t, r, r.python("import os, time\nos.write(1, b'up\\n')\ntime.sleep(60)"))
 		pids := sandboxesBelow(t, r.cfg.DataDir)
 		if len(pids) == 0 {
 			t.Fatal("no sandbox runs")

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"unicode"
 
+	"pgregory.net/rapid"
+
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
@@ -36,11 +38,11 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-func FuzzOneLine(f *testing.F) {
-	f.Add("a\nb\x1b[0m\u202e\xff")
-	f.Fuzz(func(t *testing.T, text string) {
+func TestOneLineProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text")
 		if got := oneLine(text); strings.ContainsFunc(got, unicode.IsControl) || strings.ContainsRune(got, '\u202e') {
-			t.Errorf("%q", got)
+			t.Fatalf("%q gives %q", text, got)
 		}
 	})
 }

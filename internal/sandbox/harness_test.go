@@ -13,8 +13,6 @@ import (
 	"time"
 )
 
-// patience bounds waits for what has to happen; nothing waits that long.
-
 // roleVariable makes this test binary play another process: "hold DIR" has a
 // home in DIR until its standard input ends, "churn DIR" makes and removes
 // homes, and reclaims, many times.

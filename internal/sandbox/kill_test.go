@@ -135,7 +135,7 @@ func survivors(dir, prefix string) error {
 			return fmt.Errorf("%s survives: %q", file, cmdline)
 		}
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/tako/" + prefix + "*/*/cgroup.procs")
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/tako/" + prefix + "*/cgroup.procs")
 	if err != nil {
 		return err
 	}
