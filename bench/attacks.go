@@ -67,7 +67,7 @@ func attacksOf(o options) []attack {
 			timeout: patience, status: "oom", exit: 137},
 		{name: "disk bomb", code: diskBomb, timeout: patience, status: "succeeded"},
 		{name: fmt.Sprintf("inode bomb, %d files", o.files), code: inodeBomb, timeout: patience, status: "succeeded",
-			flags: []string{"--files", strconv.Itoa(o.files)}},
+			flags: []string{"--max-files", strconv.Itoa(o.files)}},
 		{name: "loop that ignores TERM", code: "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
 			timeout: bombTime, timed: true, status: "timeout", exit: 124},
 	}

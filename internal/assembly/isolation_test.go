@@ -12,8 +12,10 @@ import (
 )
 
 // Sandboxes that start at the same time hold no socket of one another. gVisor
-// makes sockets without close-on-exec (pkg/unet: Connect), so a sandbox that is
-// forked meanwhile inherits the connection to another one's control server.
+// makes client sockets without close-on-exec (pkg/unet.Connect) and marks what
+// is open only once, at the first launch; so a sandbox that is forked meanwhile
+// inherits the connection to another one's control server, and keeps it. Once
+// internal/engine/gvisor prevents that, the skip below becomes an error.
 func TestSandboxesShareNoSocket(t *testing.T) {
 	const known = "known defect of internal/engine/gvisor: concurrent launches inherit each other's control connections"
 	r := newRig(t)
