@@ -48,24 +48,13 @@ func TestNothingLeaks(t *testing.T) {
 			case 3:
 				a.Limits.Startup = 20 * time.Millisecond
 			}
-			if _, err := r.Run(t.Context(), a, runner.Sinks{Keep: true}); err != nil && !knownDefect(t, err) {
+			if _, err := r.Run(t.Context(), a, runner.Sinks{Keep: true}); err != nil {
 				t.Errorf("run: %v", err)
 			}
 		})
 	}
 	wg.Wait()
 	unchanged(t, r, before, "many at once")
-}
-
-// knownDefect reports the launch failure that TestSandboxesShareNoSocket
-// explains: an inherited descriptor has a number that gVisor wants.
-func knownDefect(t *testing.T, err error) bool {
-	t.Helper()
-	known := strings.Contains(err.Error(), "unable to remap stdios")
-	if known {
-		t.Logf("known defect: %v", err)
-	}
-	return known
 }
 
 func unchanged(t *testing.T, r *rig, before map[string]int, when string) {

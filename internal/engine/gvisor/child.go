@@ -14,6 +14,7 @@ import (
 	_ "unsafe" // for go:linkname
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/seccomp/precompiledseccomp"
 	"gvisor.dev/gvisor/pkg/sync"
 	"gvisor.dev/gvisor/runsc/cli"
@@ -110,6 +111,9 @@ func prepareChild() error {
 	if boot < 0 || slices.Contains(os.Args[boot:], "--setup-root=false") {
 		return nil
 	}
+	if err := closeInherited(os.Args); err != nil {
+		return err
+	}
 	spec, err := readSpec(os.Args[boot:])
 	if err != nil {
 		return err
@@ -120,6 +124,62 @@ func prepareChild() error {
 	args, err := correctArgs(os.Args, boot, spec.Annotations)
 	os.Args = args
 	return err
+}
+
+// closeInherited closes what this process was not given. Its launcher talks to
+// other sandboxes at the same time, over sockets that gVisor makes without
+// close-on-exec; one that is open when a sandbox is forked would stay open in
+// it. What is given has the numbers from 3 on, without a gap, and is named in
+// the arguments.
+func closeInherited(args []string) error {
+	last := 2
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || !strings.HasSuffix(name, "-fd") && !strings.HasSuffix(name, "-fds") {
+			continue
+		}
+		for number := range strings.SplitSeq(value, ",") {
+			number, _, _ = strings.Cut(number, ":") // host:guest
+			fd, err := strconv.Atoi(number)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", arg, err)
+			}
+			last = max(last, fd)
+		}
+	}
+	return closeAbove(last)
+}
+
+// closeAbove closes every socket, file and pipe with a number above last. What
+// else there is belongs to Go's runtime: its poller is an anonymous inode,
+// which has no file type.
+func closeAbove(last int) error {
+	const most, chunk = 1 << 16, 1 << 12
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("closing inherited descriptors: %w", err)
+	}
+	end := int(min(limit.Max, most))
+	for first := last + 1; first < end; first += chunk {
+		fds := make([]unix.PollFd, min(chunk, end-first))
+		for i := range fds {
+			fds[i].Fd = int32(first + i)
+		}
+		// One call says of all of them which are open.
+		if _, err := unix.Poll(fds, 0); err != nil {
+			return fmt.Errorf("closing inherited descriptors: %w", err)
+		}
+		for _, f := range fds {
+			var st unix.Stat_t
+			if f.Revents&unix.POLLNVAL != 0 || unix.Fstat(int(f.Fd), &st) != nil || st.Mode&unix.S_IFMT == 0 {
+				continue
+			}
+			if err := unix.Close(int(f.Fd)); err != nil {
+				return fmt.Errorf("closing inherited descriptors: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // readSpec reads the OCI spec from the descriptor that boot was given,

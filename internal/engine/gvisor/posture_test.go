@@ -95,7 +95,7 @@ func TestHostPosture(t *testing.T) {
 		},
 		Namespaces:  []string{"ipc", "mnt", "net", "pid", "user", "uts"},
 		Root:        []string{"etc", "proc"},
-		Descriptors: []string{"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[pidfd]", "anon_inode:seccomp notify", "crash log", "image", "init", "memfd", "null", "pipe", "socket"},
+		Descriptors: []string{"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[pidfd]", "anon_inode:seccomp notify", "crash log", "image", "init", "memfd", "null", "socket"},
 		Groups:      []string{"cpu", "cpuacct", "memory", "pids"},
 	}
 	if diff := cmp.Diff(want, readHostPosture(t, pid, env.Image, init)); diff != "" {

@@ -45,7 +45,11 @@ func buildSpec(s engine.Spec, bundle string) *specs.Spec {
 			Cwd:             s.Dir,
 			NoNewPrivileges: true,
 			Capabilities:    &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
-			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}},
+			Rlimits: []specs.POSIXRlimit{
+				{Type: "RLIMIT_CORE"},
+				// Init lowers it for the program, whatever tako's own is.
+				{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: maxOpenFiles},
+			},
 		},
 		Mounts: mounts(s),
 		Linux: &specs.Linux{
@@ -64,6 +68,9 @@ func buildSpec(s engine.Spec, bundle string) *specs.Spec {
 		},
 	}
 }
+
+// maxOpenFiles is the most that a job's limit of open files may be.
+const maxOpenFiles = 65536
 
 // visibleCPUs is how many processors programs see: enough for the budget, and
 // two at least, because some programs leave out locks when there is one.
