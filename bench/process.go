@@ -44,9 +44,9 @@ type measured struct {
 	// CPU is the processor time of the process and of all its descendants,
 	// whether anybody waited for them or not.
 	CPU time.Duration
-	// Reaped is what wait4 has: the process and the descendants that were
-	// waited for. The stub processes that systrap runs guest code in are
-	// not: they end with their pid namespace, unaccounted.
+	// Reaped is what wait4(2) has: the process and the descendants that were
+	// waited for. A sandbox's are, by tako and by runsc alike, so that it agrees
+	// with CPU; one that does not shows that somebody was not waited for.
 	Reaped time.Duration
 	Peak   int64 // bytes; VmHWM of the process alone
 }

@@ -42,7 +42,7 @@ func (s *session) printPairs(p *pairing) {
 				m.RatioOfMedians, m.PairedRatio.Min, m.PairedRatio.Median, m.PairedRatio.Max, p.Wanted)
 		}
 	})
-	s.printf("  CPU is of all descendants; wait4 leaves out what died unwaited for with its pid namespace.\n")
+	s.printf("  CPU is that of all descendants, by the kernel's task clock; wait4 adds up those that were waited for.\n")
 }
 
 func whole(v spread) string {
