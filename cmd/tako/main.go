@@ -8,6 +8,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/takovm/tako/internal/cli"
@@ -18,6 +19,10 @@ func main() {
 	// gVisor executes this binary again to be a sandbox: that comes first.
 	if gvisor.IsChild() {
 		gvisor.ChildMain()
+	}
+	if cgo {
+		fmt.Fprintln(os.Stderr, "tako: this binary was built with cgo and cannot start sandboxes; build it with CGO_ENABLED=0 go build ./cmd/tako")
+		os.Exit(125)
 	}
 	gvisor.DeferCollection()
 	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))

@@ -27,7 +27,7 @@ func runscConfig(dir, crashLog string, ignoreCgroups bool, debugDir string) (*co
 		"--panic-log=" + crashLog,
 		"--platform=" + platformName,
 		"--network=none",
-		"--directfs=false", // the Sentry runs as nobody, without capabilities
+		"--directfs=false", // the Sentry runs as nobody
 		"--overlay2=none",
 		"--oci-seccomp",
 		"--override-procs=" + hiddenProcs(),
