@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Problem is one thing that is wrong. Msg never repeats a value.
@@ -38,11 +39,11 @@ func problem(field, format string, args ...any) Problems {
 
 // plainName is what a key may look like to be repeated in an error. What does
 // not is more likely a value in the wrong place.
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
+var plainName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`) })
 
 // unknownKey is the problem of a key that no table has.
 func unknownKey(prefix, key string, known []string) Problems {
-	if !plainName.MatchString(key) {
+	if !plainName().MatchString(key) {
 		return problem(strings.TrimSuffix(prefix, "."), "a key that is not a plain name")
 	}
 	if near := nearest(key, known); near != "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -62,13 +63,13 @@ func yamlProblems(err error) Problems {
 }
 
 // quoted is text that the YAML library repeats from the file.
-var quoted = regexp.MustCompile("(?s)'.*'|`.*`|\".*\"")
+var quoted = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?s)'.*'|`.*`|\".*\"") })
 
 func yamlProblem(e *yaml.LoadError) Problems {
 	msg := e.Message
 	if _, rest, ok := strings.Cut(msg, "mapping key \""); ok && strings.Contains(rest, "already defined") {
 		key, _, _ := strings.Cut(rest, "\"")
-		if !plainName.MatchString(key) {
+		if !plainName().MatchString(key) {
 			key = ""
 		}
 		return problem(key, "given twice, the second time in line %d", e.Mark.Line)
@@ -77,7 +78,7 @@ func yamlProblem(e *yaml.LoadError) Problems {
 	case strings.Contains(msg, "found multiple"):
 		return problem("", "the file must be one YAML document")
 	}
-	msg = quoted.ReplaceAllString(msg, "***")
+	msg = quoted().ReplaceAllString(msg, "***")
 	if e.Mark.Line > 0 {
 		return problem("", "not valid YAML in line %d: %s", e.Mark.Line, msg)
 	}

@@ -6,13 +6,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/takovm/tako/internal/job"
 )
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+// envName is compiled when it is asked for: every sandbox is this binary, too,
+// and would pay for it.
+var envName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`) })
 
 // validate reports the first thing that is wrong with an attempt, by name.
 func (a *Attempt) validate() error {
@@ -74,7 +77,7 @@ func (a *Attempt) checkEnv() error {
 		return invalid("there are %d environment variables: at most %d may be given", len(a.Env), MaxEnv)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
-		if !envName.MatchString(name) {
+		if !envName().MatchString(name) {
 			return invalid("environment variable %q: a name is a letter or _, then letters, digits or _, 256 at most", name)
 		}
 		if v := a.Env[name]; len(v) > MaxValue || strings.ContainsRune(v, 0) {

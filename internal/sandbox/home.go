@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 
 // homeName is what a home is called: <pid>-<random>. Nothing else in run/ is
 // ever touched.
-var homeName = regexp.MustCompile(`^[0-9]+-[0-9a-f]{8}$`)
+var homeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+-[0-9a-f]{8}$`) })
 
 // Home is this process's own place in the data directory, run/<id>. It is
 // locked for as long as the process lives; what lies in an unlocked one was

@@ -28,7 +28,7 @@ func TestHome(t *testing.T) {
 	h := newHome(t, dir)
 	info, err := os.Stat(h.Dir)
 	must(t, err)
-	if !homeName.MatchString(h.ID) || h.Dir != filepath.Join(dir, "run", h.ID) || info.Mode().Perm() != 0o700 {
+	if !homeName().MatchString(h.ID) || h.Dir != filepath.Join(dir, "run", h.ID) || info.Mode().Perm() != 0o700 {
 		t.Errorf("%+v, mode %v", h, info.Mode())
 	}
 	other := newHome(t, dir)
@@ -101,7 +101,7 @@ func TestNewHomeRefuses(t *testing.T) {
 			}
 			if entries, err := os.ReadDir(filepath.Join(dir, "run")); err == nil {
 				for _, entry := range entries {
-					if homeName.MatchString(entry.Name()) {
+					if homeName().MatchString(entry.Name()) {
 						t.Errorf("left: %s", entry.Name())
 					}
 				}

@@ -62,7 +62,7 @@ func deadHomes(ctx context.Context, run string) ([]*deadHome, error) {
 	var dead []*deadHome
 	var errs []error
 	for _, entry := range entries {
-		if !entry.IsDir() || !homeName.MatchString(entry.Name()) {
+		if !entry.IsDir() || !homeName().MatchString(entry.Name()) {
 			continue
 		}
 		h, err := lockDead(filepath.Join(run, entry.Name()))

@@ -22,15 +22,7 @@ import (
 	"gvisor.dev/gvisor/runsc/cmd/util"
 
 	"github.com/takovm/tako/internal/engine/crash"
-)
-
-// sandboxArg0 is the name under which gVisor executes our binary again as a
-// sandbox. That process executes it once more, by the path below and with the
-// command "umount", to let go of /proc.
-const (
-	sandboxArg0   = "runsc-sandbox"
-	umountArg0    = "/proc/self/exe"
-	umountCommand = "umount"
+	"github.com/takovm/tako/internal/engine/gvisor/early"
 )
 
 // Annotations through which a launcher tells its child what gVisor has no
@@ -48,11 +40,7 @@ const pageSize = 4096
 // IsChild reports whether this process was executed by gVisor to be (a part
 // of) a sandbox. A main that links the engine asks first of all.
 func IsChild() bool {
-	if len(os.Args) == 0 {
-		return false
-	}
-	return os.Args[0] == sandboxArg0 ||
-		os.Args[0] == umountArg0 && len(os.Args) > 1 && os.Args[1] == umountCommand
+	return len(os.Args) > 0 && os.Args[0] == early.SandboxArg0 || early.Umounts(os.Args)
 }
 
 // ChildMain runs the sandbox and does not return.
@@ -107,10 +95,13 @@ func registerPrecompiled() {
 // arguments. Should gVisor execute the binary once more after it has entered
 // its chroot, nothing is left to do.
 func prepareChild() error {
-	boot := slices.Index(os.Args, "boot")
-	if boot < 0 || slices.Contains(os.Args[boot:], "--setup-root=false") {
+	if !early.Boots(os.Args) {
 		return nil
 	}
+	if err := early.Err(); err != nil {
+		return err
+	}
+	boot := slices.Index(os.Args, "boot")
 	if err := closeInherited(os.Args); err != nil {
 		return err
 	}

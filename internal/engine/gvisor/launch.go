@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
@@ -25,7 +24,14 @@ import (
 // nobody is the uid that a Sentry has on the host when tako runs as root.
 const nobody = 65534
 
-var validID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+// validID reports whether id can be the name of a container, a directory and a
+// cgroup: 1 to 64 of a-z, 0-9 and -, no - first.
+func validID(id string) bool {
+	if id == "" || len(id) > 64 || id[0] == '-' {
+		return false
+	}
+	return strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 // start launches spec, from a snapshot if one is given.
 func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (_ engine.Sandbox, err error) {
@@ -77,7 +83,7 @@ func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (
 
 // check refuses what cannot be launched, before anything is acquired.
 func (e *Engine) check(spec engine.Spec) error {
-	if !validID.MatchString(spec.ID) {
+	if !validID(spec.ID) {
 		return fmt.Errorf("sandbox id %q: it must be 1 to 64 of a-z, 0-9 and -", spec.ID)
 	}
 	for _, path := range []string{spec.Image, spec.Init} {
