@@ -26,6 +26,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(chunks(script(wire.Done{}), script(started, raw{wire.TypeStdinClosed, ""}, raw{wire.TypeStderr, "x"}, wire.Exited{Stderr: 1, Status: 9}),
 		script(file("a", 2), data("x"), wire.FileBad{Reason: wire.ReasonChanged}, wire.Skipped{Reason: wire.ReasonName, Name: "\xff"},
 			wire.CollectEnd{Skipped: 2})))
+	f.Add(chunks(script(wire.Done{}), script(wire.Held{PID: 2}), script(started, raw{wire.TypeStdout, "a"}, wire.Exited{Stdout: 1}), script(wire.CollectEnd{})))
 	f.Add(chunks(script(wire.Fatal{Stage: wire.StageProtocol})))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		// Where it leaves somebody waiting, the context ends that.
@@ -33,7 +34,7 @@ func FuzzSession(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		s.Put(ctx, File{Path: "/code/x", Size: 3}, strings.NewReader("abc")) //nolint:errcheck // it returns
-		if s.Start(ctx, Program{Path: "/p", UID: 1, GID: 1}, Streams{Stdin: strings.NewReader("input"), Stdout: &discarding{}, Stderr: io.Discard}) == nil {
+		if begin(ctx, s, len(input)%2 == 1) == nil {
 			s.Signal(ctx, syscall.SIGTERM, true) //nolint:errcheck // it returns
 			if exit, err := s.Wait(ctx); err == nil && (exit.StdoutBytes < 0 || exit.Usage.CPUTime < 0) {
 				t.Errorf("exit %+v", exit)
@@ -62,6 +63,19 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("unnamed: %v", err)
 		}
 	})
+}
+
+// begin starts a program, held first or not.
+func begin(ctx context.Context, s *Session, held bool) error {
+	p, streams := Program{Path: "/p", UID: 1, GID: 1}, Streams{Stdout: &discarding{}, Stderr: io.Discard}
+	if !held {
+		streams.Stdin = strings.NewReader("input")
+		return s.Start(ctx, p, streams)
+	}
+	if err := s.Hold(ctx, p, "/code/x"); err != nil {
+		return err
+	}
+	return s.Release(ctx, streams)
 }
 
 // discarding asks for silence after the first piece.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/guest"
+	"github.com/takovm/tako/internal/guest/wire"
 )
 
 // What a program is, from the kernel's mouth. cat changes nothing about
@@ -206,7 +207,7 @@ func TestHandshakeAgain(t *testing.T) {
 	sb := boot(t)
 	must(t, sb.put("/code/x", "x"))
 	hello, err := sb.Handshake(t.Context())
-	if err != nil || hello.PID != 1 || hello.Version != 1 {
+	if err != nil || hello.PID != 1 || hello.Version != wire.Version || hello.Held {
 		t.Errorf("%+v, %v", hello, err)
 	}
 }

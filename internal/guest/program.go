@@ -81,37 +81,74 @@ type Exit struct {
 // has not, and which step failed. Streams are in use from then on until the
 // program has exited or the session has ended.
 func (s *Session) Start(ctx context.Context, p Program, streams Streams) error {
-	request, err := p.encode(streams)
+	request, err := p.encode(streams, "")
 	if err != nil {
 		return fmt.Errorf("guest start: %w", err)
 	}
-	if err := s.begin(ctx, starting); err != nil {
-		return s.wrap("start", err)
-	}
-	defer s.done()
-	s.attach(streams)
-	if err := s.sendOrFail(ctx, request); err != nil {
-		return s.wrap("start", err)
-	}
-	f, err := s.next(ctx)
-	if err != nil {
-		return s.wrap("start", err)
-	}
-	if f.kind == wire.TypeStartFailed {
-		var m wire.StartFailed
-		if err := s.decode(f, &m); err != nil {
-			return s.wrap("start", err)
-		}
-		return &ExecError{Path: p.Path, Step: m.Stage.String(), Errno: errno(m.Errno)}
-	}
-	var m wire.Started
-	if err := s.decode(f, &m); err != nil {
+	if err := s.startExchange(ctx, starting, p.Path, request, func() { s.attach(streams) }); err != nil {
 		return s.wrap("start", err)
 	}
 	if streams.Stdin != nil {
 		go s.feed(streams.Stdin)
 	}
 	return nil
+}
+
+// Hold starts p and returns when it waits for its script: it has opened the
+// file of that name and reads. The sandbox can be checkpointed then. An
+// *ExecError says that it could not be started or has ended before.
+func (s *Session) Hold(ctx context.Context, p Program, script string) error {
+	if script == "" {
+		return errors.New("guest hold: no script")
+	}
+	request, err := p.encode(Streams{Stdout: io.Discard, Stderr: io.Discard}, script)
+	if err != nil {
+		return fmt.Errorf("guest hold: %w", err)
+	}
+	return s.wrap("hold", s.startExchange(ctx, holding, p.Path, request, nil))
+}
+
+// Release lets the held program go, with the script that was Put meanwhile.
+// Its standard input is empty. Otherwise it is as with Start.
+func (s *Session) Release(ctx context.Context, streams Streams) error {
+	if streams.Stdin != nil {
+		return errors.New("guest release: a held program has no input")
+	}
+	err := s.startExchange(ctx, releasing, "the held program", wire.AppendEmpty(nil, wire.TypeRelease),
+		func() { s.attach(streams) })
+	return s.wrap("release", err)
+}
+
+// startExchange sends request and waits for what came of it. Prepare, if not
+// nil, is called when it is this exchange's turn.
+func (s *Session) startExchange(ctx context.Context, e exchange, path string, request []byte, prepare func()) error {
+	if err := s.begin(ctx, e); err != nil {
+		return err
+	}
+	defer s.done()
+	if prepare != nil {
+		prepare()
+	}
+	if err := s.sendOrFail(ctx, request); err != nil {
+		return err
+	}
+	f, err := s.next(ctx)
+	if err != nil {
+		return err
+	}
+	switch f.kind {
+	case wire.TypeStartFailed:
+		var m wire.StartFailed
+		if err := s.decode(f, &m); err != nil {
+			return err
+		}
+		return &ExecError{Path: path, Step: m.Stage.String(), Errno: errno(m.Errno)}
+	case wire.TypeHeld:
+		var m wire.Held
+		return s.decode(f, &m)
+	}
+	var m wire.Started
+	return s.decode(f, &m)
 }
 
 // Wait returns the program's end, the same to every caller. It comes after
@@ -163,7 +200,7 @@ func (s *Session) Signal(ctx context.Context, sig syscall.Signal, all bool) erro
 }
 
 // encode checks p and makes the frames that run it.
-func (p *Program) encode(streams Streams) ([]byte, error) {
+func (p *Program) encode(streams Streams, hold string) ([]byte, error) {
 	args, dir := p.Args, p.Dir
 	if len(args) == 0 {
 		args = []string{p.Path}
@@ -174,7 +211,10 @@ func (p *Program) encode(streams Streams) ([]byte, error) {
 	if err := p.check(args, dir); err != nil {
 		return nil, err
 	}
-	run := wire.Run{Path: p.Path, Dir: dir, UID: uint32(p.UID), GID: uint32(p.GID), Stdin: streams.Stdin != nil,
+	if _, ok := wire.SplitPath(hold); hold != "" && !ok {
+		return nil, fmt.Errorf("script %q: it must be in a directory that may be written", hold)
+	}
+	run := wire.Run{Path: p.Path, Dir: dir, Hold: hold, UID: uint32(p.UID), GID: uint32(p.GID), Stdin: streams.Stdin != nil,
 		NArgs: uint16(len(args)), NEnv: uint16(len(p.Env))}
 	if streams.Stdout == nil {
 		run.Discard |= 1 << wire.Stdout

@@ -36,15 +36,19 @@ const (
 	greeting
 	writing
 	starting
+	holding
+	releasing
 	collecting
 )
 
 // answers lists what may arrive in each exchange; the last of it ends there.
 var answers = [...]struct{ last, other []wire.Type }{
-	quiet:    {},
-	greeting: {last: []wire.Type{wire.TypeHello}},
-	writing:  {last: []wire.Type{wire.TypeDone}},
-	starting: {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
+	quiet:     {},
+	greeting:  {last: []wire.Type{wire.TypeHello}},
+	writing:   {last: []wire.Type{wire.TypeDone}},
+	starting:  {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
+	holding:   {last: []wire.Type{wire.TypeHeld, wire.TypeStartFailed}},
+	releasing: {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
 	collecting: {
 		last:  []wire.Type{wire.TypeCollectEnd},
 		other: []wire.Type{wire.TypeFileBegin, wire.TypeFileData, wire.TypeFileEnd, wire.TypeFileBad, wire.TypeSkipped},
@@ -75,6 +79,8 @@ type Hello struct {
 	Version int
 	// PID is init's process id inside, which is 1.
 	PID int
+	// Held reports a sandbox that was restored with a program held in it.
+	Held bool
 }
 
 // Handshake greets init and waits for the answer. An init of another version
@@ -100,7 +106,7 @@ func (s *Session) Handshake(ctx context.Context) (Hello, error) {
 		err = violation(f.kind, "answers another greeting")
 	case m.PID != 1:
 		err = violation(f.kind, "pid %d", m.PID)
-	case m.Phase != wire.PhaseIdle:
+	case m.Phase != wire.PhaseIdle && m.Phase != wire.PhaseHeld:
 		err = violation(f.kind, "a program was started already")
 	}
 	if err != nil {
@@ -108,8 +114,9 @@ func (s *Session) Handshake(ctx context.Context) (Hello, error) {
 	}
 	s.mu.Lock()
 	s.greeted = true
+	s.program.held = m.Phase == wire.PhaseHeld
 	s.mu.Unlock()
-	return Hello{Version: int(m.Version), PID: int(m.PID)}, nil
+	return Hello{Version: int(m.Version), PID: int(m.PID), Held: m.Phase == wire.PhaseHeld}, nil
 }
 
 // Close ends the session; init kills everything and exits. It returns when the
@@ -187,8 +194,10 @@ func (s *Session) enter(e exchange) error {
 		return s.err
 	case !s.greeted && e != greeting:
 		return errors.New("called before Handshake")
-	case e == starting && s.program.started:
+	case (e == starting || e == holding) && (s.program.started || s.program.held):
 		return errors.New("a sandbox runs one program")
+	case e == releasing && (s.program.started || !s.program.held):
+		return errors.New("no program is held")
 	case e == collecting && s.program.running:
 		return errors.New("called while the program runs")
 	}

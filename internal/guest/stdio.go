@@ -12,9 +12,10 @@ import (
 )
 
 // program is the session's view of the one program. The session's mutex
-// guards started, running, exit, credit and closed; the rest belongs to the
+// guards held, started, running, exit, credit and closed; the rest belongs to the
 // reader from Started on.
 type program struct {
+	held             bool // it was started and waits for its script
 	started, running bool
 	exit             *Exit         // set with exited, nil if the session ended first
 	exited           chan struct{} // closed at the end of either

@@ -151,8 +151,11 @@ func (s *Session) admit(f frame) error {
 	due := answers[s.exchange]
 	if slices.Contains(due.last, f.kind) {
 		s.exchange = quiet
-		if f.kind == wire.TypeStarted {
+		switch f.kind {
+		case wire.TypeStarted:
 			s.program.started, s.program.running = true, true
+		case wire.TypeHeld:
+			s.program.held = true
 		}
 		return nil
 	}

@@ -22,6 +22,7 @@ const (
 	pollStdin
 	pollStdout
 	pollStderr
+	pollGate
 	pollCount
 )
 
@@ -47,6 +48,9 @@ func (g *guest) serve() {
 		if fds[pollStdin].revents != 0 {
 			g.feed()
 		}
+		if fds[pollGate].revents != 0 {
+			g.program.gate.pour()
+		}
 		g.pumpBoth(fds[pollStdout].revents != 0, fds[pollStderr].revents != 0)
 		g.watch()
 	}
@@ -68,9 +72,14 @@ func (g *guest) interest(fds *[pollCount]pollFD) {
 	if p.stdin.open {
 		fds[pollStdin] = pollFD{fd: int32(p.stdin.fd), events: p.stdin.events()}
 	}
+	fds[pollGate] = pollFD{fd: -1}
+	if p.gate.open {
+		fds[pollGate] = pollFD{fd: int32(p.gate.pipe), events: pollOut}
+	}
 	for i := range p.outputs {
 		fds[pollStdout+i] = pollFD{fd: -1}
-		if s := &p.outputs[i]; s.open && (s.discard || g.out.empty()) {
+		// What a held program says waits in the pipe for whoever lets it go.
+		if s := &p.outputs[i]; s.open && p.phase != holding && p.phase != held && (s.discard || g.out.empty()) {
 			fds[pollStdout+i] = pollFD{fd: int32(s.fd), events: pollIn}
 		}
 	}
@@ -115,6 +124,8 @@ func (g *guest) handle(t wire.Type, payload []byte) error {
 		return g.signal(payload)
 	case wire.TypeCollect:
 		return g.collect(payload)
+	case wire.TypeRelease:
+		return g.release(payload)
 	case wire.TypeShutdown:
 		end(exitDone)
 	}
@@ -128,6 +139,8 @@ func (g *guest) greet(payload []byte) error {
 	}
 	phase := wire.PhaseIdle
 	switch g.program.phase {
+	case holding, held:
+		phase = wire.PhaseHeld
 	case running, ending:
 		phase = wire.PhaseRunning
 	case exited:

@@ -12,6 +12,8 @@ type phase uint8
 const (
 	idle      phase = iota // none was asked for
 	gathering              // its arguments are arriving
+	holding                // it comes up and has not asked for its script
+	held                   // it waits for its script
 	running
 	ending // it has exited; what it left behind is being killed
 	exited
@@ -40,11 +42,15 @@ type program struct {
 	stdin   stdin
 	outputs [2]output
 	turn    int // which output is looked at first
+	gate    gate
 }
 
 // timeout is how long the loop may sleep, in milliseconds.
 func (p *program) timeout() int {
-	if p.phase == ending {
+	switch p.phase {
+	case holding:
+		return holdRound
+	case ending:
 		return killRound
 	}
 	return -1
@@ -80,6 +86,9 @@ func (g *guest) gather(t wire.Type, payload []byte) error {
 		return wire.ErrValue
 	}
 	if len(p.args) == int(p.run.NArgs) && len(p.env) == int(p.run.NEnv) {
+		if p.run.Hold != "" {
+			return g.hold()
+		}
 		return g.launch()
 	}
 	return nil
@@ -191,6 +200,9 @@ func (g *guest) signal(payload []byte) error {
 func (g *guest) watch() {
 	p := &g.program
 	switch {
+	case p.phase == holding:
+		g.lookAtGate()
+		return
 	case p.phase == running && g.reaper.programReaped():
 		p.phase, p.ended = ending, now()
 		p.stdin.close()
@@ -213,6 +225,7 @@ func (g *guest) watch() {
 	end.WallNanos = uint64(end.WallNanos - uint64(p.started))
 	end.Stdout, end.Stderr = p.outputs[0].total, p.outputs[1].total
 	end.Survivors = !g.reaper.done()
+	p.gate.lessWarmUp(&end)
 	g.out.add(end.Append(nil))
 	p.phase = exited
 }

@@ -2,7 +2,7 @@ package wire
 
 // Version is the version of this language. Both ends say theirs and an unequal
 // pair does not talk: the init travels with the host's binary.
-const Version = 1
+const Version = 2
 
 const (
 	// HeaderSize is the length of a frame's header, in bytes.
@@ -56,6 +56,7 @@ const (
 	TypeSignal   Type = 0x0c
 	TypeCollect  Type = 0x0d
 	TypeShutdown Type = 0x0e // empty
+	TypeRelease  Type = 0x0f // empty: a held program gets its script
 )
 
 // Frames from the init.
@@ -76,6 +77,7 @@ const (
 	TypeSkipped     Type = 0x8e
 	TypeCollectEnd  Type = 0x8f
 	TypeFatal       Type = 0x90
+	TypeHeld        Type = 0x91
 )
 
 // String names t as errors and logs do.
@@ -95,9 +97,9 @@ func (t Type) Known() bool {
 
 func typeName(t Type) (string, bool) {
 	host := [...]string{"Greet", "Mkdir", "PutBegin", "PutData", "PutAbort", "Run", "Arg", "Env", "Stdin",
-		"StdinEOF", "Discard", "Signal", "Collect", "Shutdown"}
+		"StdinEOF", "Discard", "Signal", "Collect", "Shutdown", "Release"}
 	guest := [...]string{"Hello", "Done", "Started", "StartFailed", "Stdout", "Stderr", "StdinCredit",
-		"StdinClosed", "Exited", "FileBegin", "FileData", "FileEnd", "FileBad", "Skipped", "CollectEnd", "Fatal"}
+		"StdinClosed", "Exited", "FileBegin", "FileData", "FileEnd", "FileBad", "Skipped", "CollectEnd", "Fatal", "Held"}
 	switch {
 	case t >= TypeGreet && int(t-TypeGreet) < len(host):
 		return host[t-TypeGreet], true

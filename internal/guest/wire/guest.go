@@ -7,6 +7,7 @@ const (
 	PhaseIdle    Phase = 0 // none was started
 	PhaseRunning Phase = 1
 	PhaseExited  Phase = 2
+	PhaseHeld    Phase = 3
 )
 
 // Hello answers Greet.
@@ -29,7 +30,7 @@ func (m Hello) Append(dst []byte) []byte {
 func (m *Hello) Decode(p []byte) error {
 	d := decoder{b: p}
 	*m = Hello{Version: d.u16(), Nonce: d.u64(), PID: d.u32(), Phase: Phase(d.u8())}
-	if d.err() == nil && m.Phase > PhaseExited {
+	if d.err() == nil && m.Phase > PhaseHeld {
 		return ErrValue
 	}
 	return d.err()
@@ -50,7 +51,23 @@ func (m *Done) Decode(p []byte) error {
 	return d.err()
 }
 
-// Started says that exec succeeded.
+// Held says that a program waits for its script.
+type Held struct{ PID uint32 }
+
+func (m Held) Append(dst []byte) []byte {
+	e := begin(dst, TypeHeld)
+	e.u32(m.PID)
+	return e.end()
+}
+
+func (m *Held) Decode(p []byte) error {
+	d := decoder{b: p}
+	*m = Held{PID: d.u32()}
+	return d.err()
+}
+
+// Started says that exec succeeded, or of a held program that it has its
+// script.
 type Started struct{ PID uint32 }
 
 func (m Started) Append(dst []byte) []byte {
@@ -80,12 +97,13 @@ const (
 	StagePosture                   // init's own: capabilities, signals, descriptors
 	StageDevices                   // init's own: device nodes
 	StageProtocol                  // the host broke this language
+	StageHold                      // the pipe that holds a program, and its script
 )
 
 // String names s as errors do.
 func (s Stage) String() string {
 	names := [...]string{"pipes", "fork", "setsid", "rlimits", "identity", "chdir", "descriptors", "exec", "posture",
-		"devices", "protocol"}
+		"devices", "protocol", "hold"}
 	if s >= 1 && int(s) <= len(names) {
 		return names[s-1]
 	}

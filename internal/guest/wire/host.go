@@ -82,9 +82,14 @@ const (
 
 // Run announces a program: NArgs Arg frames and NEnv Env frames follow, and
 // with the last of them it is started.
+//
+// With a Hold it is started now and held when it opens that path: init makes a
+// pipe of that name, says Held when the program reads from it, and with Release
+// gives it the content of the file that has the name by then.
 type Run struct {
 	Path        string // absolute
 	Dir         string // absolute
+	Hold        string // absolute, below a directory that may be written; "" is not held
 	UID, GID    uint32 // neither is 0
 	Stdin       bool   // input follows as Stdin; else the program reads /dev/null
 	Discard     uint8  // streams dropped from the start, 1<<Stream each
@@ -96,6 +101,7 @@ func (m Run) Append(dst []byte) []byte {
 	e := begin(dst, TypeRun)
 	e.text(m.Path)
 	e.text(m.Dir)
+	e.text(m.Hold)
 	e.u32(m.UID)
 	e.u32(m.GID)
 	e.flag(m.Stdin)
@@ -113,7 +119,7 @@ func (m Run) Append(dst []byte) []byte {
 
 func (m *Run) Decode(p []byte) error {
 	d := decoder{b: p}
-	*m = Run{Path: d.text(), Dir: d.text(), UID: d.u32(), GID: d.u32(), Stdin: d.flag(), Discard: d.u8(),
+	*m = Run{Path: d.text(), Dir: d.text(), Hold: d.text(), UID: d.u32(), GID: d.u32(), Stdin: d.flag(), Discard: d.u8(),
 		NArgs: d.u16(), NEnv: d.u16()}
 	n := int(d.u8())
 	if n > MaxRlimits {
@@ -130,6 +136,12 @@ func (m *Run) Decode(p []byte) error {
 
 func (m *Run) check() error {
 	absolute := len(m.Path) > 0 && m.Path[0] == '/' && len(m.Dir) > 0 && m.Dir[0] == '/'
+	if m.Hold != "" {
+		// A held program may not find input there that another one will get.
+		if _, ok := SplitPath(m.Hold); !ok || m.Stdin || m.Discard != 0 {
+			return ErrValue
+		}
+	}
 	if !absolute || hasNUL(m.Path) || hasNUL(m.Dir) || m.UID == 0 || m.GID == 0 || m.NArgs == 0 ||
 		int(m.NArgs)+int(m.NEnv) > MaxStrings || m.Discard&^(1<<Stdout|1<<Stderr) != 0 {
 		return ErrValue

@@ -18,7 +18,7 @@ func messages() map[Type]message {
 		TypeDiscard: new(Discard), TypeSignal: new(Signal), TypeCollect: new(Collect), TypeHello: new(Hello),
 		TypeDone: new(Done), TypeStarted: new(Started), TypeStartFailed: new(StartFailed), TypeStdinCredit: new(StdinCredit),
 		TypeExited: new(Exited), TypeFileBegin: new(FileBegin), TypeFileBad: new(FileBad), TypeSkipped: new(Skipped),
-		TypeCollectEnd: new(CollectEnd), TypeFatal: new(Fatal),
+		TypeCollectEnd: new(CollectEnd), TypeFatal: new(Fatal), TypeHeld: new(Held),
 	}
 }
 
@@ -52,7 +52,7 @@ func TestRoundTrip(t *testing.T) {
 // draw fills v with a value that is in range for its type.
 func draw(t *rapid.T, v reflect.Value) {
 	ranges := map[reflect.Type]uint64{
-		reflect.TypeFor[Phase]():  uint64(PhaseExited),
+		reflect.TypeFor[Phase]():  uint64(PhaseHeld),
 		reflect.TypeFor[Reason](): uint64(reasonEnd - 1),
 		reflect.TypeFor[Stream](): uint64(Stderr),
 	}
@@ -61,6 +61,9 @@ func draw(t *rapid.T, v reflect.Value) {
 		switch field.Kind() {
 		case reflect.String:
 			field.SetString(drawText(t, name))
+			if name == "Hold" { // a held program has no input and is heard
+				field.SetString("")
+			}
 		case reflect.Bool:
 			field.SetBool(rapid.Bool().Draw(t, name))
 		case reflect.Slice:
@@ -112,8 +115,8 @@ func TestParseHeader(t *testing.T) {
 		{[]byte{byte(TypeStdout), 1, 0, 1}, ErrLength},
 		{[]byte{byte(TypeStdout), 0xff, 0xff, 0xff}, ErrLength},
 		{[]byte{0, 0, 0, 0}, ErrType},
-		{[]byte{byte(TypeShutdown) + 1, 0, 0, 0}, ErrType},
-		{[]byte{byte(TypeFatal) + 1, 0, 0, 0}, ErrType},
+		{[]byte{byte(TypeRelease) + 1, 0, 0, 0}, ErrType},
+		{[]byte{byte(TypeHeld) + 1, 0, 0, 0}, ErrType},
 		{[]byte{0xff, 0, 0, 0}, ErrType},
 		{[]byte{byte(TypeGreet), 0, 0}, ErrPayload},
 	} {
@@ -154,6 +157,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"no arguments":    {new(Run), run(func(m *Run) { m.NArgs = 0 })},
 		"4097 strings":    {new(Run), run(func(m *Run) { m.NEnv = MaxStrings })},
 		"stream to drop":  {new(Run), run(func(m *Run) { m.Discard = 1 })},
+		"held nowhere":    {new(Run), run(func(m *Run) { m.Hold = "/etc/passwd" })},
+		"held with input": {new(Run), run(func(m *Run) { m.Hold, m.Stdin = "/code/main.py", true })},
+		"held, unheard":   {new(Run), run(func(m *Run) { m.Hold, m.Discard = "/code/main.py", 1<<Stdout })},
 		"17 limits":       {new(Run), run(func(m *Run) { m.Rlimits = make([]Rlimit, MaxRlimits+1) })},
 	} {
 		if err := c.m.Decode(c.payload); err == nil {
@@ -200,7 +206,7 @@ func TestNames(t *testing.T) {
 			seen[name] = kind
 		}
 	}
-	if TypeFatal.String() != "Fatal" || TypeShutdown.String() != "Shutdown" || StageProtocol.String() != "protocol" ||
+	if TypeHeld.String() != "Held" || TypeRelease.String() != "Release" || StageHold.String() != "hold" ||
 		ReasonChanged.String() != "changed while read" || Reason(0).String() != "unknown" || Stage(200).String() != "unknown step" {
 		t.Error("a table of names is shifted")
 	}
@@ -223,6 +229,7 @@ func FuzzMessages(f *testing.F) {
 		f.Add(uint8(kind), appendMessage(m, nil)[HeaderSize:])
 	}
 	f.Add(uint8(TypeRun), Run{Path: "/p", Dir: "/", UID: 1, GID: 1, NArgs: 1, Rlimits: make([]Rlimit, 2)}.Append(nil)[HeaderSize:])
+	f.Add(uint8(TypeRun), Run{Path: "/p", Dir: "/", Hold: "/code/main.py", UID: 1, GID: 1, NArgs: 1}.Append(nil)[HeaderSize:])
 	f.Add(uint8(TypeFileBegin), FileBegin{Name: "a/b", Size: 1}.Append(nil)[HeaderSize:])
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
 		m := messages()[Type(kind)]

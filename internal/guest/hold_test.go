@@ -1,0 +1,153 @@
+package guest_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/takovm/tako/internal/guest"
+)
+
+const heldScript = "/code/main.py"
+
+// interpreter is Python as a job has it: it will read its script by name.
+func interpreter() guest.Program {
+	return guest.Program{Path: "/usr/bin/python3", Args: []string{"/usr/bin/python3", heldScript}, Env: []string{"LANG=C.UTF-8"},
+		Dir: "/tmp", UID: 1000, GID: 1000}
+}
+
+// hold boots a sandbox in which Python waits for its script.
+func hold(t *testing.T) *sandbox {
+	t.Helper()
+	sb := boot(t)
+	must(t, sb.Hold(t.Context(), interpreter(), heldScript))
+	return sb
+}
+
+// released puts code where the held program looks for it, lets it go and waits
+// for its end.
+func (sb *sandbox) released(code string) finished {
+	sb.t.Helper()
+	must(sb.t, sb.put(heldScript, code))
+	var stdout, stderr bytes.Buffer
+	must(sb.t, sb.Release(sb.t.Context(), guest.Streams{Stdout: &stdout, Stderr: &stderr}))
+	return finished{Exit: sb.wait(), stdout: stdout.String(), stderr: stderr.String()}
+}
+
+func TestHeldRunsAsAScript(t *testing.T) {
+	f := hold(t).released(`
+import os, sys
+print(__name__, __file__, sys.argv, sys.path[0], os.getcwd(), type(__loader__).__name__, sys.stdin.read() == '')
+print(sorted(os.listdir('/proc/self/fd'))[:4], open('/proc/self/cmdline').read().split('\0'))
+print(os.stat(__file__).st_size == len(open(__file__).read()), os.listdir('/code'))
+def fail():
+    raise ValueError('here')
+fail()
+`)
+	want := "__main__ /code/main.py ['/code/main.py'] /code /tmp SourceFileLoader True\n" +
+		"['0', '1', '2', '3'] ['/usr/bin/python3', '/code/main.py', '']\nTrue ['main.py']\n"
+	if f.stdout != want {
+		t.Errorf("got %s\nwant %s", f.stdout, want)
+	}
+	if f.Status.ExitStatus() != 1 || !strings.Contains(f.stderr, `File "/code/main.py", line 8, in <module>`) ||
+		!strings.Contains(f.stderr, "    raise ValueError('here')\n") {
+		t.Errorf("status %#x, stderr:\n%s", uint32(f.Status), f.stderr)
+	}
+}
+
+// What a pipe holds by itself is less than a script may have.
+func TestHeldLongScript(t *testing.T) {
+	code := "print('begin')\n" + strings.Repeat("# "+strings.Repeat("x", 97)+"\n", 9990) + "print('end')\n"
+	f := hold(t).released(code)
+	if f.stdout != "begin\nend\n" || f.Status != 0 {
+		t.Errorf("%q, status %#x, stderr %s", f.stdout, uint32(f.Status), f.stderr)
+	}
+}
+
+// The time before the release is nobody's: the program did not exist yet.
+func TestHeldUsage(t *testing.T) {
+	sb := boot(t)
+	p := interpreter()
+	p.Args = []string{p.Path, "-c", "for _ in range(20_000_000): pass\nexec(open('" + heldScript + "').read())"}
+	must(t, sb.Hold(t.Context(), p, heldScript))
+	begun := time.Now()
+	f := sb.released("print('x')")
+	if f.Usage.Wall > time.Since(begun) {
+		t.Errorf("%v of wall time, but it was released %v ago", f.Usage.Wall, time.Since(begun))
+	}
+	// Twenty million rounds take several times that on any machine.
+	if f.Usage.CPUTime > 100*time.Millisecond {
+		t.Errorf("%v of CPU time", f.Usage.CPUTime)
+	}
+}
+
+// What the interpreter said while it came up is the program's.
+func TestHeldOutputWaits(t *testing.T) {
+	sb := boot(t)
+	p := interpreter()
+	p.Env = append(p.Env, "PYTHONWARNINGS=nonsense")
+	must(t, sb.Hold(t.Context(), p, heldScript))
+	f := sb.released("print('x')")
+	if !strings.HasPrefix(f.stderr, "Invalid -W option ignored") || f.stdout != "x\n" {
+		t.Errorf("stdout %q, stderr %q", f.stdout, f.stderr)
+	}
+}
+
+func TestHoldFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*guest.Program)
+		script string
+		want   error
+	}{
+		"it ends before it reads":  {func(p *guest.Program) { p.Args = []string{p.Path, "-c", "pass"} }, heldScript, syscall.ECHILD},
+		"no such program":          {func(p *guest.Program) { p.Path = "/usr/bin/nothing" }, heldScript, syscall.ENOENT},
+		"the script is elsewhere":  {func(*guest.Program) {}, "/etc/passwd", nil},
+		"the script has no name":   {func(*guest.Program) {}, "", nil},
+		"a directory in its place": {func(*guest.Program) {}, "/code/dir", syscall.EEXIST},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sb := boot(t)
+			must(t, sb.Mkdir(t.Context(), "/code/dir", 0o755, 0, 0))
+			p := interpreter()
+			c.change(&p)
+			err := sb.Hold(t.Context(), p, c.script)
+			if err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestHoldOrderOfCalls(t *testing.T) {
+	sb := boot(t)
+	if err := sb.Release(t.Context(), guest.Streams{}); err == nil {
+		t.Error("nothing was held and it was released")
+	}
+	must(t, sb.Hold(t.Context(), interpreter(), heldScript))
+	if err := sb.Start(t.Context(), python(""), guest.Streams{}); err == nil {
+		t.Error("a second program was started")
+	}
+	if err := sb.Hold(t.Context(), interpreter(), heldScript); err == nil {
+		t.Error("a second program is held")
+	}
+	if err := sb.Release(t.Context(), guest.Streams{Stdin: strings.NewReader("x")}); err == nil {
+		t.Error("a held program got input")
+	}
+	must(t, sb.put(heldScript, "print(1)"))
+	must(t, sb.Release(t.Context(), guest.Streams{}))
+	sb.wait()
+	if err := sb.Release(t.Context(), guest.Streams{}); err == nil {
+		t.Error("it was released twice")
+	}
+}
+
+func TestReleaseWithoutScript(t *testing.T) {
+	err := hold(t).Release(t.Context(), guest.Streams{})
+	var exec *guest.ExecError
+	if !errors.As(err, &exec) || exec.Step != "hold" || !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("got %v", err)
+	}
+}
