@@ -39,7 +39,7 @@ func (l *Local) open(ctx context.Context, cfg *config.Config, opts Options) (ini
 	} else if err := l.pack(ctx); err != nil {
 		return "", err
 	}
-	return environment.PackInit(ctx, cache, initbin.Binary())
+	return environment.PackInit(ctx, cache, initbin.Binary(), initbin.Digest())
 }
 
 // pack makes sure of this machine's environment.

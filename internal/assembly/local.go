@@ -76,7 +76,12 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 	}
 	undo.Add(gv.Close)
 	l.Engine = gv
-	supplier := &sandbox.Supplier{Engine: gv, Permissive: cfg.SecurityMode == config.Permissive}
+	supplier := &sandbox.Supplier{
+		Engine:     gv,
+		Permissive: cfg.SecurityMode == config.Permissive,
+		Snapshots:  &sandbox.Snapshots{Dir: filepath.Join(cfg.DataDir, "cache", "snapshots")},
+		Log:        opts.Log,
+	}
 	if supplier.Init, err = l.open(ctx, cfg, opts); err != nil {
 		return nil, err
 	}

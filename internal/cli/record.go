@@ -58,10 +58,10 @@ type recordEnvironment struct {
 }
 
 type recordSandbox struct {
-	Supply        string   `json:"supply"`
-	Engine        string   `json:"engine"`
-	EngineVersion string   `json:"engine_version"`
-	Unenforced    []string `json:"unenforced,omitempty"`
+	Supply        job.Supply `json:"supply"`
+	Engine        string     `json:"engine"`
+	EngineVersion string     `json:"engine_version"`
+	Unenforced    []string   `json:"unenforced,omitempty"`
 }
 
 func newRecord(l *assembly.Local, res *runner.Result) record {
@@ -89,7 +89,7 @@ func newRecord(l *assembly.Local, res *runner.Result) record {
 		Artifacts:   append([]job.Artifact{}, res.Artifacts...),
 		Skipped:     res.Skipped,
 		Environment: recordEnvironment{l.Environment.Name, l.Environment.Version, l.Environment.Digest},
-		Sandbox:     recordSandbox{"cold", info.Name, info.Version, res.Unenforced},
+		Sandbox:     recordSandbox{res.Supply, info.Name, info.Version, res.Unenforced},
 	}
 }
 

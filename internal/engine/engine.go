@@ -32,8 +32,12 @@ type Engine interface {
 	// Launch starts a sandbox. It returns an error and leaves nothing behind,
 	// or a sandbox that the caller has to Destroy.
 	Launch(ctx context.Context, spec Spec) (Sandbox, error)
+	// Shape names what a snapshot of a sandbox with this spec depends on: all
+	// of spec but ID, Memory and Permissive, the engine and its version, and
+	// what of this host is inside. Equal shapes are equal strings.
+	Shape(spec Spec) (string, error)
 	// Restore starts a sandbox from a snapshot that was taken of a sandbox
-	// with the same shape (everything in spec but ID, Memory and CPUs).
+	// with the same shape.
 	Restore(ctx context.Context, spec Spec, snapshot Snapshot) (Sandbox, error)
 }
 
@@ -80,8 +84,8 @@ type Info struct {
 	Platform string    // how it intercepts system calls: "systrap"
 }
 
-// Spec describes a sandbox. Image, Init, Tmpfs, Files and Hostname are its
-// shape, fixed in a snapshot.
+// Spec describes a sandbox. All of it but ID, Memory and Permissive is fixed in
+// a snapshot; see Engine.Shape.
 type Spec struct {
 	// ID is unique among live sandboxes: 1 to 64 of [a-z0-9-].
 	ID string

@@ -3,6 +3,8 @@ package environment
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -111,7 +113,7 @@ func TestOldImagesGoUnlessHeld(t *testing.T) {
 		must(t, os.Chtimes(env.Image, old, old)) // order by build, not by clock tick
 		return env
 	}
-	initial, err := PackInit(t.Context(), h.Cache, []byte("init"))
+	initial, err := packInit(t, h.Cache, []byte("init"))
 	must(t, err)
 	first := build("1")
 	release, err := first.Hold()
@@ -219,10 +221,15 @@ func TestFullCache(t *testing.T) {
 	}
 }
 
+func packInit(t *testing.T, dir string, binary []byte) (string, error) {
+	sum := sha256.Sum256(binary)
+	return PackInit(t.Context(), dir, binary, hex.EncodeToString(sum[:]))
+}
+
 func TestPackInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	binary := bytes.Repeat([]byte("init"), 3000)
-	image, err := PackInit(t.Context(), dir, binary)
+	image, err := packInit(t, dir, binary)
 	must(t, err)
 	must(t, Verify(image))
 	all := readImage(t, image)
@@ -231,21 +238,21 @@ func TestPackInit(t *testing.T) {
 	}
 	before, err := os.Stat(image)
 	must(t, err)
-	again, err := PackInit(t.Context(), dir, binary)
+	again, err := packInit(t, dir, binary)
 	must(t, err)
 	if after, err := os.Stat(again); err != nil || !os.SameFile(before, after) {
 		t.Errorf("made twice: %v", err)
 	}
 	edit(t, image, flip(-1))
-	if again, err = PackInit(t.Context(), dir, binary); err != nil || again != image {
+	if again, err = packInit(t, dir, binary); err != nil || again != image {
 		t.Errorf("image %s, error %v", again, err)
 	}
 	must(t, Verify(image))
-	other, err := PackInit(t.Context(), dir, append(binary, '!'))
+	other, err := packInit(t, dir, append(binary, '!'))
 	if err != nil || other == image {
 		t.Errorf("another binary: image %s, error %v", other, err)
 	}
-	if _, err := PackInit(t.Context(), dir, []byte("a")); err != nil { // smaller than an inode's room
+	if _, err := packInit(t, dir, []byte("a")); err != nil { // smaller than an inode's room
 		t.Error(err)
 	}
 }

@@ -25,9 +25,10 @@ import (
 // bytes, so that they can be given to the kernel where they are.
 // A stamp is a kind byte and, for full ones, mode, size, mtime, ctime and
 // inode. A directory that was passed through and not listed has a weak stamp,
-// its mode alone: what else is in /usr/bin does not matter.
+// its mode alone: what else is in /usr/bin does not matter. Compiled Python has
+// no stamp: its directory and its source have.
 // All numbers are little-endian.
-const indexMagic = "takoidx\x01"
+const indexMagic = "takoidx\x02"
 
 const (
 	stampAbsent byte = iota
@@ -65,6 +66,9 @@ func encodeIndex(head indexHead, l *look, since int64) ([]byte, error) {
 
 	children := map[string][]string{}
 	for name := range l.seen {
+		if l.bytecode(name) {
+			continue
+		}
 		children[path.Dir(name)] = append(children[path.Dir(name)], name)
 	}
 	stampFor := func(name string) (byte, stamp) {
@@ -92,6 +96,16 @@ func encodeIndex(head indexHead, l *look, since int64) ([]byte, error) {
 	}
 	binary.LittleEndian.PutUint32(b[len(indexMagic):], crc32.Checksum(b[len(indexMagic)+4:], castagnoli))
 	return b, nil
+}
+
+// bytecode reports whether name is a .pyc in a __pycache__ that is compared
+// itself. Python and package managers replace such files by renaming, which
+// changes the directory, and write another one when the source changes. They
+// are two of five files, and every start of tako compares all that is left.
+func (l *look) bytecode(name string) bool {
+	dir := path.Dir(name)
+	_, listed := l.listed[dir]
+	return listed && path.Base(dir) == "__pycache__" && path.Ext(name) == ".pyc" && l.seen[name].file()
 }
 
 func appendName(b []byte, name string) []byte {

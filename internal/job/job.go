@@ -81,6 +81,14 @@ type EndedBy struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// Supply says where an attempt's sandbox came from.
+type Supply string
+
+const (
+	SupplyCold    Supply = "cold"    // it was booted for the attempt
+	SupplyRestore Supply = "restore" // a snapshot was restored for the attempt
+)
+
 // Artifact is one file that a job left in /output.
 type Artifact struct {
 	// Name is the path below /output, with '/' between parts. It is UTF-8

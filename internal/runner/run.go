@@ -82,6 +82,7 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	}
 	r.box = box
 	r.result.SandboxID = box.ID()
+	r.result.Supply = box.Supply
 	r.result.Unenforced = box.Unenforced()
 	if err := r.stage(ctx); err != nil {
 		return cause(ctx, err)

@@ -94,8 +94,9 @@ type Result struct {
 	Lost error
 	// Unenforced are limits that held nothing on this host.
 	Unenforced []string
-	// SandboxID names the sandbox in logs.
+	// SandboxID names the sandbox in logs; Supply is where it came from.
 	SandboxID string
+	Supply    job.Supply
 }
 
 // Failure says what went wrong.

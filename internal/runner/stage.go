@@ -29,12 +29,17 @@ func (r *run) request() sandbox.Request {
 	for _, f := range r.attempt.Files {
 		input += f.Size + blockSize // tmpfs rounds up
 	}
-	return sandbox.Request{
+	req := sandbox.Request{
 		Environment: r.attempt.Environment,
 		Limits:      r.attempt.Limits,
 		CodeBytes:   int64(len(r.attempt.Code)),
 		InputBytes:  input,
 	}
+	if r.attempt.holdable() {
+		args := r.args()
+		req.Held = &sandbox.Held{Program: r.program(args[0], args), Script: r.codePath()}
+	}
+	return req
 }
 
 const blockSize = 4096
@@ -60,12 +65,6 @@ func (r *run) stage(ctx context.Context) error {
 	for _, f := range r.attempt.Files {
 		if err := r.putFile(ctx, f); err != nil {
 			return err
-		}
-	}
-	// Where libraries keep what they compute; matplotlib warns without it.
-	for _, dir := range []string{"/tmp/.cache", "/tmp/.cache/matplotlib"} {
-		if err := r.box.Session.Mkdir(ctx, dir, 0o755, sandbox.UID, sandbox.GID); err != nil {
-			return fmt.Errorf("staging %s: %w", dir, err)
 		}
 	}
 	return nil
@@ -101,6 +100,9 @@ func (r *run) codePath() string {
 // would, by trying.
 func (r *run) exec(ctx context.Context) error {
 	streams := guest.Streams{Stdin: r.attempt.Stdin, Stdout: r.stdout, Stderr: r.stderr}
+	if r.box.Held {
+		return r.box.Session.Release(ctx, streams)
+	}
 	args := r.args()
 	var err error
 	for _, candidate := range candidates(args[0]) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/takovm/tako/internal/engine"
@@ -40,6 +41,11 @@ type Supplier struct {
 	Init string
 	// Permissive launches even where the host cannot enforce a limit.
 	Permissive bool
+	// Snapshots, if not nil, are where sandboxes with a held program are
+	// restored from.
+	Snapshots *Snapshots
+	// Log is told why a snapshot was not used; default nobody.
+	Log *slog.Logger
 }
 
 // Request says what a sandbox is for.
@@ -49,16 +55,49 @@ type Request struct {
 	// CodeBytes and InputBytes are the sizes of what will be staged in /code
 	// and /input; those file systems are made to fit it.
 	CodeBytes, InputBytes int64
+	// Held, if not nil, is the program that will run. The sandbox may come with
+	// it, started and held at its script.
+	Held *Held
+}
+
+// Held is a program that can be started ahead of its script.
+type Held struct {
+	Program guest.Program
+	Script  string // where it looks for its script
 }
 
 // Sandbox is one that is ready: its init has said hello.
 type Sandbox struct {
 	engine.Sandbox
 	Session *guest.Session
+	// Held reports that the program of the request was started and is to be
+	// released.
+	Held   bool
+	Supply job.Supply
 }
 
-// Launch starts a sandbox from nothing. The caller destroys it.
-func (s *Supplier) Launch(ctx context.Context, r Request) (_ *Sandbox, err error) {
+// Launch starts a sandbox, from a snapshot where there is one. The caller
+// destroys it.
+func (s *Supplier) Launch(ctx context.Context, r Request) (*Sandbox, error) {
+	if s.Snapshots != nil && r.Held != nil {
+		box, err := s.restore(ctx, r)
+		if err == nil || ctx.Err() != nil {
+			return box, err
+		}
+		if s.Log != nil {
+			s.Log.Info("launching without a snapshot", "reason", err)
+		}
+	}
+	return s.boot(ctx, r)
+}
+
+// boot starts a sandbox from nothing.
+func (s *Supplier) boot(ctx context.Context, r Request) (*Sandbox, error) {
+	return s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Launch(ctx, s.spec(id, r)) })
+}
+
+// start greets the init of the sandbox that launch starts.
+func (s *Supplier) start(ctx context.Context, launch func(id string) (engine.Sandbox, error)) (_ *Sandbox, err error) {
 	id, err := newID("")
 	if err != nil {
 		return nil, err
@@ -69,18 +108,37 @@ func (s *Supplier) Launch(ctx context.Context, r Request) (_ *Sandbox, err error
 			err = errors.Join(err, undo.Run())
 		}
 	}()
-	sb, err := s.Engine.Launch(ctx, s.spec(id, r))
+	sb, err := launch(id)
 	if err != nil {
 		return nil, launchError(err)
 	}
 	undo.Add(sb.Destroy)
 	session := guest.NewSession(sb.Control())
 	undo.Add(session.Close)
-	if _, err := session.Handshake(ctx); err != nil {
+	hello, err := session.Handshake(ctx)
+	if err != nil {
 		return nil, job.Errorf(job.KindEngine, "the sandbox's init does not answer: %w", err)
 	}
+	box := &Sandbox{Sandbox: sb, Session: session, Held: hello.Held, Supply: job.SupplyRestore}
+	if !hello.Held {
+		box.Supply = job.SupplyCold
+		if err := furnish(ctx, session); err != nil {
+			return nil, err
+		}
+	}
 	undo.Release()
-	return &Sandbox{Sandbox: sb, Session: session}, nil
+	return box, nil
+}
+
+// furnish makes the directories in which libraries keep what they compute;
+// matplotlib warns without its own.
+func furnish(ctx context.Context, session *guest.Session) error {
+	for _, dir := range []string{"/tmp/.cache", "/tmp/.cache/matplotlib"} {
+		if err := session.Mkdir(ctx, dir, 0o755, UID, GID); err != nil {
+			return fmt.Errorf("making %s: %w", dir, err)
+		}
+	}
+	return nil
 }
 
 // Destroy ends the sandbox and removes all of it. It gives the session a
@@ -114,8 +172,17 @@ func launchError(err error) error {
 		WithHint("see `tako doctor`")
 }
 
-// slack is what a file system needs beside the bytes of its files.
-const slack = 1 << 20
+// room is the size of a file system for so many bytes of files and what it
+// needs beside them: 4 MiB or the next power of two, so that sandboxes for
+// ordinary jobs have one shape.
+func room(bytes int64) int64 {
+	const slack = 1 << 20
+	size := int64(4 << 20)
+	for size < bytes+slack {
+		size *= 2
+	}
+	return size
+}
 
 // spec is the shape of a sandbox. What user code may write is sized by its
 // limits; what it may only read, by what is staged.
@@ -133,8 +200,8 @@ func (s *Supplier) spec(id string, r Request) engine.Spec {
 			{Path: TmpDir, Size: l.Disk, Mode: 0o1777, NoExec: true},
 			{Path: OutputDir, Size: l.Disk, Mode: 0o777},
 			{Path: AppDir, Size: l.Disk, Mode: 0o755, UID: UID, GID: GID},
-			{Path: CodeDir, Size: r.CodeBytes + slack, Mode: 0o755},
-			{Path: InputDir, Size: r.InputBytes + slack, Mode: 0o755},
+			{Path: CodeDir, Size: room(r.CodeBytes), Mode: 0o755},
+			{Path: InputDir, Size: room(r.InputBytes), Mode: 0o755},
 			{Path: "/dev/shm", Size: l.Shm, Mode: 0o1777, NoExec: true},
 		},
 		Files:      l.Files,

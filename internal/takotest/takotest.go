@@ -55,7 +55,7 @@ func Images(tb testing.TB) (environment.Environment, string) {
 	if err != nil {
 		tb.Fatalf("the environment: %v", err)
 	}
-	init, err := environment.PackInit(tb.Context(), cache, initbin.Binary())
+	init, err := environment.PackInit(tb.Context(), cache, initbin.Binary(), initbin.Digest())
 	if err != nil {
 		tb.Fatalf("the init image: %v", err)
 	}

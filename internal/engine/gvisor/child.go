@@ -1,7 +1,9 @@
 package gvisor
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,7 +15,6 @@ import (
 	"syscall"
 	_ "unsafe" // for go:linkname
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/seccomp/precompiledseccomp"
 	"gvisor.dev/gvisor/pkg/sync"
@@ -105,14 +106,14 @@ func prepareChild() error {
 	if err := closeInherited(os.Args); err != nil {
 		return err
 	}
-	spec, err := readSpec(os.Args[boot:])
+	annotations, err := readAnnotations(os.Args[boot:])
 	if err != nil {
 		return err
 	}
-	if err := joinCgroup(spec.Annotations[annotationJoin]); err != nil {
+	if err := joinCgroup(annotations[annotationJoin]); err != nil {
 		return err
 	}
-	args, err := correctArgs(os.Args, boot, spec.Annotations)
+	args, err := correctArgs(os.Args, boot, annotations)
 	os.Args = args
 	return err
 }
@@ -173,9 +174,10 @@ func closeAbove(last int) error {
 	return nil
 }
 
-// readSpec reads the OCI spec from the descriptor that boot was given,
-// without moving its offset.
-func readSpec(args []string) (*specs.Spec, error) {
+// readAnnotations reads the OCI spec from the descriptor that boot was given,
+// without moving its offset, and decodes what a launcher has told its child.
+// All the rest of it gVisor decodes anyway.
+func readAnnotations(args []string) (map[string]string, error) {
 	fd, err := descriptor(args, "--spec-fd=")
 	if err != nil {
 		return nil, err
@@ -186,11 +188,20 @@ func readSpec(args []string) (*specs.Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the spec: %w", err)
 	}
-	var spec specs.Spec
-	if err := json.Unmarshal(data[:n], &spec); err != nil {
+	return findAnnotations(data[:n])
+}
+
+// findAnnotations finds the one key of that name: inside a string its quotes
+// would be escaped.
+func findAnnotations(spec []byte) (annotations map[string]string, err error) {
+	_, rest, ok := bytes.Cut(spec, []byte(`"annotations":`))
+	if !ok {
+		return nil, errors.New("decoding the spec: it has no annotations")
+	}
+	if err := json.NewDecoder(bytes.NewReader(rest)).Decode(&annotations); err != nil {
 		return nil, fmt.Errorf("decoding the spec: %w", err)
 	}
-	return &spec, nil
+	return annotations, nil
 }
 
 // joinCgroup moves this process into its cgroup before it does anything that

@@ -1,12 +1,15 @@
 package gvisor
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/takovm/tako/internal/engine"
 )
 
 var annotations = map[string]string{annotationTotal: "536870912", annotationCPUs: "2", annotationFiles: "20000"}
@@ -78,6 +81,30 @@ func TestReleased(t *testing.T) {
 	for _, version := range []string{"unknown", "v1.2.3", "v0.0.0-x-y"} {
 		if got := released(version); !got.IsZero() {
 			t.Errorf("%s was released %v", version, got)
+		}
+	}
+}
+
+// Whatever the spec's strings say, the annotations are the launcher's.
+func TestFindAnnotations(t *testing.T) {
+	spec := buildSpec(engine.Spec{
+		Args: []string{`"annotations":{"dev.tako.cpus":"64"}`}, Env: []string{`A="annotations":{}`}, Hostname: `"annotations":`,
+	}, "/b")
+	spec.Annotations[annotationJoin] = "/a:/b"
+	data, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := findAnnotations(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(spec.Annotations, got); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"", "{}", `{"annotations":`, `{"annotations":[]}`} {
+		if _, err := findAnnotations([]byte(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
 		}
 	}
 }

@@ -14,17 +14,9 @@ import (
 // KVM, on virtual machines too.
 const platformName = "systrap"
 
-// runscConfig is gVisor's configuration for a sandbox whose state lives in dir
-// and which writes what it dies of to crashLog.
-// debugDir is where sandboxes write gVisor's debug log; empty for none.
-func runscConfig(dir, crashLog string, ignoreCgroups bool, debugDir string) (*config.Config, error) {
-	flags := flag.NewFlagSet("runsc", flag.ContinueOnError)
-	config.RegisterFlags(flags)
-	args := []string{
-		"--root=" + dir,
-		"--log=" + crashLog,
-		"--log-format=json",
-		"--panic-log=" + crashLog,
+// sandboxFlags are what makes a sandbox what it is, in gVisor's configuration.
+func sandboxFlags() []string {
+	return []string{
 		"--platform=" + platformName,
 		"--network=none",
 		"--directfs=false", // the Sentry runs as nobody
@@ -34,8 +26,22 @@ func runscConfig(dir, crashLog string, ignoreCgroups bool, debugDir string) (*co
 		"--host-settings=ignore", // doctor's business
 		"--control-rpc-stop-timeout=0s",
 		fmt.Sprintf("--rootless=%t", os.Geteuid() != 0),
-		fmt.Sprintf("--ignore-cgroups=%t", ignoreCgroups),
 	}
+}
+
+// runscConfig is gVisor's configuration for a sandbox whose state lives in dir
+// and which writes what it dies of to crashLog.
+// debugDir is where sandboxes write gVisor's debug log; empty for none.
+func runscConfig(dir, crashLog string, ignoreCgroups bool, debugDir string) (*config.Config, error) {
+	flags := flag.NewFlagSet("runsc", flag.ContinueOnError)
+	config.RegisterFlags(flags)
+	args := append(sandboxFlags(),
+		"--root="+dir,
+		"--log="+crashLog,
+		"--log-format=json",
+		"--panic-log="+crashLog,
+		fmt.Sprintf("--ignore-cgroups=%t", ignoreCgroups),
+	)
 	if debugDir != "" {
 		args = append(args, "--debug", "--debug-log="+debugDir+"/")
 	}

@@ -1,0 +1,84 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/job"
+)
+
+// restore starts a sandbox from the snapshot of its shape, which it makes first
+// where it is worth it. Any error means: launch one from nothing.
+func (s *Supplier) restore(ctx context.Context, r Request) (*Sandbox, error) {
+	key, err := s.key(r)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := s.Snapshots.take(key)
+	if err != nil && s.Snapshots.wanted(key) {
+		if err := s.freezeInto(ctx, key, r); err != nil {
+			return nil, err
+		}
+		snapshot, err = s.Snapshots.take(key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	box, err := s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
+	if err == nil && !box.Held {
+		err = errors.Join(errors.New("no program is held in it"), box.Destroy())
+	}
+	if err == nil {
+		return box, nil
+	}
+	err = fmt.Errorf("restoring the snapshot %s: %w", key, err)
+	if ctx.Err() == nil && job.KindOf(err) == job.KindEngine {
+		s.Snapshots.fail(key, err)
+	}
+	return nil, err
+}
+
+// key names all that the snapshot of a request depends on.
+func (s *Supplier) key(r Request) (string, error) {
+	shape, err := s.Engine.Shape(s.spec("shape", r))
+	if err != nil {
+		return "", err
+	}
+	held, err := json.Marshal(r.Held)
+	if err != nil {
+		return "", fmt.Errorf("naming a snapshot: %w", err)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "tako snapshot 1\n%s\n%s\n%s\n", shape, r.Environment.Digest, held)
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// freezeInto makes the snapshot of that key.
+func (s *Supplier) freezeInto(ctx context.Context, key string, r Request) error {
+	err := s.Snapshots.add(ctx, key, func(ctx context.Context, dir string) error { return s.freeze(ctx, r, dir) })
+	if err == nil || errors.Is(err, errBusy) || ctx.Err() != nil {
+		return err
+	}
+	err = fmt.Errorf("making the snapshot %s: %w", key, err)
+	s.Snapshots.fail(key, err)
+	return err
+}
+
+// freeze starts a sandbox with the program held in it and writes it to dir.
+func (s *Supplier) freeze(ctx context.Context, r Request, dir string) (err error) {
+	box, err := s.boot(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.Destroy()) }()
+	if err := box.Session.Hold(ctx, r.Held.Program, r.Held.Script); err != nil {
+		return err
+	}
+	_, err = box.Checkpoint(ctx, dir)
+	return err
+}
