@@ -10,6 +10,10 @@ import (
 // wantedRatio is how much of runsc do's time tako run may take.
 const wantedRatio = 0.8
 
+// warmUps come before the first pair that counts: the second run of a shape
+// makes its snapshot.
+const warmUps = 3
+
 // pairs times one job through tako and through runsc do, in turn: what else
 // the machine does meets both alike.
 func (s *session) pairs(ctx context.Context, o options) error {
@@ -21,24 +25,34 @@ func (s *session) pairs(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	ours, theirs := s.takoCommand("-c", trivial), s.runscCommand(path)
-	p := &pairing{Tako: ours.String(), Runsc: theirs.String(), RunscVersion: version}
-	for i := range o.pairs + 1 {
-		a, err := s.answer(ctx, ours)
-		if err != nil {
-			return err
-		}
+	theirs := s.runscCommand(path)
+	// A program with an argument is not held in any snapshot: it is booted.
+	restored, cold := s.takoCommand("-c", trivial), s.takoCommand("-c", trivial, "argument")
+	pairings := []*pairing{
+		{Supply: "restore", Tako: restored.String(), Wanted: wantedRatio},
+		{Supply: "cold", Tako: cold.String()},
+	}
+	for i := range o.pairs + warmUps {
 		b, err := s.answer(ctx, theirs)
 		if err != nil {
 			return err
 		}
-		if i > 0 { // the first pair warms up
-			p.add(a, b)
+		for n, ours := range []command{restored, cold} {
+			a, err := s.answer(ctx, ours)
+			if err != nil {
+				return err
+			}
+			if i >= warmUps {
+				pairings[n].add(a, b)
+			}
 		}
 	}
-	p.finish()
-	s.report.Pairs = p
-	s.printPairs(p)
+	for _, p := range pairings {
+		p.Runsc, p.RunscVersion = theirs.String(), version
+		p.finish()
+		s.printPairs(p)
+	}
+	s.report.Pairs = pairings
 	return nil
 }
 
@@ -70,10 +84,11 @@ func (s *session) answer(ctx context.Context, c command) (measured, error) {
 
 // pairing is the outcome of all pairs.
 type pairing struct {
+	Supply       string   `json:"supply"` // of tako's sandboxes
 	Tako         string   `json:"tako"`
 	Runsc        string   `json:"runsc"`
 	RunscVersion string   `json:"runsc_version"`
-	Wanted       float64  `json:"wanted_ratio"`
+	Wanted       float64  `json:"wanted_ratio,omitempty"` // 0: nothing was
 	Metrics      []metric `json:"metrics"`
 
 	tako, runsc []measured
@@ -96,7 +111,6 @@ func (p *pairing) add(ours, theirs measured) {
 }
 
 func (p *pairing) finish() {
-	p.Wanted = wantedRatio
 	kinds := []struct {
 		name string
 		of   func(measured) time.Duration

@@ -9,11 +9,11 @@ import (
 
 // report is all figures of one invocation, as -json writes them.
 type report struct {
-	Machine     string    `json:"machine"`
-	PackSeconds float64   `json:"first_run_seconds"`
-	Pairs       *pairing  `json:"pairs,omitempty"`
-	Attacks     []outcome `json:"attacks,omitempty"`
-	Load        []batch   `json:"load,omitempty"`
+	Machine     string     `json:"machine"`
+	PackSeconds float64    `json:"first_run_seconds"`
+	Pairs       []*pairing `json:"pairs,omitempty"`
+	Attacks     []outcome  `json:"attacks,omitempty"`
+	Load        []batch    `json:"load,omitempty"`
 }
 
 func (r *report) write(path string) error {
@@ -33,13 +33,17 @@ func (s *session) table(title string, rows func(row func(format string, args ...
 }
 
 func (s *session) printPairs(p *pairing) {
-	title := fmt.Sprintf("tako run beside runsc do (%s), %d pairs, milliseconds: min / median / max\n  tako:  %s\n  runsc: %s",
-		p.RunscVersion, len(p.tako), p.Tako, p.Runsc)
+	title := fmt.Sprintf("tako run (%s) beside runsc do (%s), %d pairs, milliseconds: min / median / max\n  tako:  %s\n  runsc: %s",
+		p.Supply, p.RunscVersion, len(p.tako), p.Tako, p.Runsc)
 	s.table(title, func(row func(string, ...any)) {
 		row("\ttako run\trunsc do\tratio of medians\tratios of pairs\twanted")
+		wanted := "-"
+		if p.Wanted > 0 {
+			wanted = fmt.Sprintf("at most %.2f", p.Wanted)
+		}
 		for _, m := range p.Metrics {
-			row("%s\t%s\t%s\t%.2f\t%.2f / %.2f / %.2f\tat most %.2f", m.Name, whole(m.Tako), whole(m.Runsc),
-				m.RatioOfMedians, m.PairedRatio.Min, m.PairedRatio.Median, m.PairedRatio.Max, p.Wanted)
+			row("%s\t%s\t%s\t%.2f\t%.2f / %.2f / %.2f\t%s", m.Name, whole(m.Tako), whole(m.Runsc),
+				m.RatioOfMedians, m.PairedRatio.Min, m.PairedRatio.Median, m.PairedRatio.Max, wanted)
 		}
 	})
 	s.printf("  CPU is that of all descendants, by the kernel's task clock; wait4 adds up those that were waited for.\n")

@@ -15,8 +15,9 @@ import (
 )
 
 // Time runs out for every program, whatever it does about it.
-func TestExecutionTimeout(t *testing.T) {
-	r := newRig(t)
+func TestExecutionTimeout(t *testing.T) { eachSupply(t, executionTimeout) }
+
+func executionTimeout(t *testing.T, r *rig) {
 	timeout := func(signal string, code int) verdict {
 		return verdict{
 			job.Timeout, job.EndedBy{Actor: job.ActorTimeout, Limit: "timeout", Signal: signal}, "execution_timeout", code,
@@ -109,8 +110,9 @@ type outcome struct {
 	err error
 }
 
-func TestCancel(t *testing.T) {
-	r := newRig(t)
+func TestCancel(t *testing.T) { eachSupply(t, cancel) }
+
+func cancel(t *testing.T, r *rig) {
 	for actor, why := range map[job.Actor]error{job.ActorCancel: nil, job.ActorOperator: runner.ErrOperator} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ended := started(ctx, t, r, r.python("import os, time\nos.write(1, b'up\\n')\ntime.sleep(60)"))
@@ -225,8 +227,9 @@ type failing struct{ err error }
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // Whatever kills a program by a signal of its own is the program's doing.
-func TestSignalsOfTheProgram(t *testing.T) {
-	r := newRig(t)
+func TestSignalsOfTheProgram(t *testing.T) { eachSupply(t, signalsOfTheProgram) }
+
+func signalsOfTheProgram(t *testing.T, r *rig) {
 	for sig, want := range map[string]struct {
 		kind string
 		code int

@@ -16,6 +16,7 @@ import (
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
+	"github.com/takovm/tako/internal/sandbox"
 	"github.com/takovm/tako/internal/takotest"
 )
 
@@ -37,10 +38,24 @@ func settings(t *testing.T) *config.Config {
 	return cfg
 }
 
-// rig is what one process needs to run jobs, closed with the test.
+// rig is what one process needs to run jobs, closed with the test. Its
+// sandboxes are booted for each attempt, unless it is told to restore them.
 type rig struct {
 	*Local
-	cfg *config.Config
+	cfg      *config.Config
+	snapshot *sandbox.Snapshots // nil: boot
+}
+
+// eachSupply runs a test with sandboxes of each kind.
+func eachSupply(t *testing.T, test func(*testing.T, *rig)) {
+	t.Helper()
+	t.Run("cold", func(t *testing.T) { test(t, newRig(t)) })
+	t.Run("restored", func(t *testing.T) {
+		r := newRig(t)
+		r.snapshot = &sandbox.Snapshots{Dir: filepath.Join(r.cfg.DataDir, "cache", "snapshots")}
+		r.Runner.Supplier.Snapshots = r.snapshot
+		test(t, r)
+	})
 }
 
 func newRig(t *testing.T) *rig {
@@ -55,6 +70,7 @@ func newRig(t *testing.T) *rig {
 			t.Errorf("closing: %v", err)
 		}
 	})
+	l.Runner.Supplier.Snapshots = nil
 	return &rig{Local: l, cfg: cfg}
 }
 
@@ -67,7 +83,7 @@ func (r *rig) python(code string, changes ...func(*job.Limits)) runner.Attempt {
 	for _, change := range changes {
 		change(&l)
 	}
-	return runner.Attempt{Environment: r.Environment, Language: "python", Code: []byte(code), Limits: l}
+	return runner.Attempt{Environment: r.Environment(), Language: "python", Code: []byte(code), Limits: l}
 }
 
 // run runs an attempt that has a result and no fault of tako's own.
@@ -78,11 +94,30 @@ func (r *rig) run(t *testing.T, a runner.Attempt) *runner.Result {
 
 func (r *rig) runInto(t *testing.T, a runner.Attempt, sinks runner.Sinks) *runner.Result {
 	t.Helper()
+	r.prepare(t, a)
 	res, err := r.Run(t.Context(), a, sinks)
 	if err != nil {
 		t.Fatalf("run: %v", err)
 	}
+	if wanted := r.supply(a); res.Supply != wanted && res.Supply != "" { // it may never have had one
+		t.Errorf("its sandbox was supplied %s, not %s", res.Supply, wanted)
+	}
 	return res
+}
+
+// prepare makes the snapshot for an attempt, if it is to come from one.
+func (r *rig) prepare(t *testing.T, a runner.Attempt) {
+	t.Helper()
+	if r.supply(a) == job.SupplyRestore {
+		must(t, r.Runner.Prepare(t.Context(), a))
+	}
+}
+
+func (r *rig) supply(a runner.Attempt) job.Supply {
+	if r.snapshot != nil && a.Holdable() {
+		return job.SupplyRestore
+	}
+	return job.SupplyCold
 }
 
 // print runs code that succeeds and returns what it printed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/environment"
@@ -17,47 +18,103 @@ import (
 // machine has changed since its environment was packed.
 var errStale = errors.New("the environment is no longer this machine's")
 
-// images are the two files that every sandbox mounts.
+// images keep this machine's environment. Any number of attempts use it at
+// once; one of them packs it again when it has to be.
 type images struct {
 	host     *environment.Host
 	progress func(environment.Progress)
-	// fresh says, once it is known, whether the environment is this machine's;
-	// nil when that is certain already.
-	fresh <-chan bool
+
+	mu     sync.Mutex // held while it is packed
+	latest packed
+}
+
+// packed is an environment as it was packed or recalled once.
+type packed struct {
+	environment.Environment
+	generation int
+	compared   *comparison // nil when it was packed by this process
+}
+
+// comparison finds out whether an environment is this machine's.
+type comparison struct {
+	done  chan struct{}
+	fresh bool // valid when done is closed
 }
 
 // open finds the environment that was used last, and looks meanwhile whether it
-// still holds; without one it packs it now.
-func (l *Local) open(ctx context.Context, cfg *config.Config, opts Options) (initImage string, err error) {
+// still holds; without one it packs it now. It returns the path of the init's
+// image.
+func (i *images) open(ctx context.Context, cfg *config.Config, progress func(environment.Progress)) (initImage string, err error) {
 	cache := filepath.Join(cfg.DataDir, "cache", "environments")
-	l.images = images{host: &environment.Host{Cache: cache}, progress: opts.Progress}
-	env, fresh, ok := l.images.host.Recall()
-	if ok {
-		answer := make(chan bool, 1)
-		go func() { answer <- fresh() }()
-		l.Environment, l.images.fresh = env, answer
-	} else if err := l.pack(ctx); err != nil {
+	i.host, i.progress = &environment.Host{Cache: cache}, progress
+	if env, fresh, ok := i.host.Recall(); ok {
+		c := &comparison{done: make(chan struct{})}
+		go func() {
+			defer close(c.done)
+			c.fresh = fresh()
+		}()
+		i.latest = packed{Environment: env, compared: c}
+	} else if err := i.pack(ctx); err != nil {
 		return "", err
 	}
 	return environment.PackInit(ctx, cache, initbin.Binary(), initbin.Digest())
 }
 
-// pack makes sure of this machine's environment.
-func (l *Local) pack(ctx context.Context) (err error) {
-	l.images.fresh = nil
-	l.Environment, err = l.images.host.Ensure(ctx, l.images.progress)
+// current is the environment to use now.
+func (i *images) current() packed {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.latest
+}
+
+// pack makes sure of this machine's environment. The caller holds the lock, or
+// is alone.
+func (i *images) pack(ctx context.Context) error {
+	env, err := i.host.Ensure(ctx, i.progress)
+	if err == nil {
+		i.latest = packed{Environment: env, generation: i.latest.generation + 1}
+	}
 	return err
 }
 
+// renew packs again what was found stale, unless somebody has done it since.
+func (i *images) renew(ctx context.Context, stale packed) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.latest.generation != stale.generation {
+		return nil
+	}
+	return i.pack(ctx)
+}
+
+// mend verifies a whole image and packs again one that is not what was packed.
+// It reports whether there is another one now.
+func (i *images) mend(ctx context.Context, env packed) (bool, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.latest.generation != env.generation {
+		return true, nil
+	}
+	if err := environment.VerifyContext(ctx, env.Image, i.progress); err == nil || ctx.Err() != nil {
+		return false, nil
+	}
+	if i.progress != nil {
+		i.progress(environment.Progress{Phase: environment.PhaseVerify, Note: "the image " + env.Image + " is corrupt and is made again"})
+	}
+	if err := os.Remove(env.Image); err != nil {
+		return false, nil //nolint:nilerr // the attempt's own failure says more
+	}
+	return true, i.pack(ctx)
+}
+
 // ready waits until the environment is known to hold.
-func (l *Local) ready(ctx context.Context) error {
-	if l.images.fresh == nil {
+func (p packed) ready(ctx context.Context) error {
+	if p.compared == nil {
 		return nil
 	}
 	select {
-	case fresh := <-l.images.fresh:
-		l.images.fresh = nil
-		if !fresh {
+	case <-p.compared.done:
+		if !p.compared.fresh {
 			return errStale
 		}
 		return nil
@@ -66,6 +123,9 @@ func (l *Local) ready(ctx context.Context) error {
 	}
 }
 
+// Environment is the one that attempts run in now.
+func (l *Local) Environment() environment.Environment { return l.images.current().Environment }
+
 // Run runs one attempt in this machine's environment. The sandbox starts while
 // the environment is still being compared with the machine; the program starts
 // after. When that finds a difference, or the image turns out to be corrupt,
@@ -73,19 +133,24 @@ func (l *Local) ready(ctx context.Context) error {
 // program has run by then.
 func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
 	for again := true; ; again = false {
-		a.Environment, a.Ready = l.Environment, l.ready
+		env := l.images.current()
+		a.Environment, a.Ready = env.Environment, env.ready
 		res, err := l.Runner.Run(ctx, a, sinks)
 		if !again || ctx.Err() != nil {
 			return res, err
 		}
+		mended, mendErr := false, error(nil)
 		switch {
 		case errors.Is(err, errStale):
-		case res != nil && suspect(res, a) && l.corrupt(ctx):
-		default:
-			return res, err
+			mended, mendErr = true, l.images.renew(ctx, env)
+		case res != nil && suspect(res, a):
+			mended, mendErr = l.images.mend(ctx, env)
 		}
-		if err := l.pack(ctx); err != nil {
-			return nil, err
+		if mendErr != nil {
+			return nil, mendErr
+		}
+		if !mended {
+			return res, err
 		}
 	}
 }
@@ -98,16 +163,4 @@ func suspect(res *runner.Result, a runner.Attempt) bool {
 	}
 	// A command may well name a program that is not there; an interpreter is.
 	return len(a.Command) == 0 || res.EndedBy.Actor == job.ActorEngine
-}
-
-// corrupt verifies the whole image and removes one that is not what was packed.
-func (l *Local) corrupt(ctx context.Context) bool {
-	path := l.Environment.Image
-	if err := environment.VerifyContext(ctx, path, l.images.progress); err == nil || ctx.Err() != nil {
-		return false
-	}
-	if l.images.progress != nil {
-		l.images.progress(environment.Progress{Phase: environment.PhaseVerify, Note: "the image " + path + " is corrupt and is made again"})
-	}
-	return os.Remove(path) == nil
 }

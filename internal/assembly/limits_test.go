@@ -10,8 +10,9 @@ import (
 
 // A program that goes over a limit of its own making gets the error that Linux
 // has for it, and is not stopped by us.
-func TestLimitsThatProgramsSee(t *testing.T) {
-	r := newRig(t)
+func TestLimitsThatProgramsSee(t *testing.T) { eachSupply(t, limitsThatProgramsSee) }
+
+func limitsThatProgramsSee(t *testing.T, r *rig) {
 	user := job.EndedBy{Actor: job.ActorUserCode}
 	failed := func(kind string) verdict { return verdict{job.Failed, user, kind, 1} }
 	done := verdict{job.Succeeded, user, "", 0}
@@ -130,8 +131,9 @@ os.execv('/tmp/x', ['x'])
 }
 
 // More output than the cap is dropped and flagged; the program goes on.
-func TestOutputCaps(t *testing.T) {
-	r := newRig(t)
+func TestOutputCaps(t *testing.T) { eachSupply(t, outputCaps) }
+
+func outputCaps(t *testing.T, r *rig) {
 	const limit = 64 << 10
 	for _, tc := range []struct {
 		name, code string

@@ -21,9 +21,8 @@ import (
 
 // Local is what one process needs to run jobs on this machine.
 type Local struct {
-	Runner      *runner.Runner
-	Engine      engine.Engine
-	Environment environment.Environment
+	Runner *runner.Runner
+	Engine engine.Engine
 	// Leftovers says what of a process that died could not be removed; nil
 	// when nothing is left. It keeps nobody from running jobs.
 	Leftovers error
@@ -82,7 +81,7 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 		Snapshots:  &sandbox.Snapshots{Dir: filepath.Join(cfg.DataDir, "cache", "snapshots")},
 		Log:        opts.Log,
 	}
-	if supplier.Init, err = l.open(ctx, cfg, opts); err != nil {
+	if supplier.Init, err = l.images.open(ctx, cfg, opts.Progress); err != nil {
 		return nil, err
 	}
 	l.Runner = &runner.Runner{Supplier: supplier}

@@ -14,7 +14,10 @@ import (
 // the sandbox at once.
 func TestMemoryLimit(t *testing.T) {
 	takotest.RequireRoot(t) // there is no memory limit without cgroups
-	r := newRig(t)
+	eachSupply(t, memoryLimit)
+}
+
+func memoryLimit(t *testing.T, r *rig) {
 	for name, code := range map[string]string{
 		"heap": `
 hold = []
@@ -140,7 +143,10 @@ func TestMemoryWithinTheLimit(t *testing.T) {
 // with other things slows the baseline, so the bound is generous.
 func TestCPULimit(t *testing.T) {
 	takotest.RequireRoot(t)
-	r := newRig(t)
+	eachSupply(t, cPULimit)
+}
+
+func cPULimit(t *testing.T, r *rig) {
 	const work = `
 import time
 t = time.monotonic()
@@ -163,8 +169,9 @@ print(time.monotonic() - t)
 }
 
 // What a program has used is counted, and not what the sandbox cost.
-func TestUsage(t *testing.T) {
-	r := newRig(t)
+func TestUsage(t *testing.T) { eachSupply(t, usage) }
+
+func usage(t *testing.T, r *rig) {
 	res := r.run(t, r.python(`
 import time, os
 hold = bytearray(b'x') * (100 << 20)

@@ -88,7 +88,7 @@ func newRecord(l *assembly.Local, res *runner.Result) record {
 		},
 		Artifacts:   append([]job.Artifact{}, res.Artifacts...),
 		Skipped:     res.Skipped,
-		Environment: recordEnvironment{l.Environment.Name, l.Environment.Version, l.Environment.Digest},
+		Environment: recordEnvironment{res.Environment.Name, res.Environment.Version, res.Environment.Digest},
 		Sandbox:     recordSandbox{res.Supply, info.Name, info.Version, res.Unenforced},
 	}
 }

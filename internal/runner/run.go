@@ -47,7 +47,7 @@ type run struct {
 }
 
 func newRun(a Attempt, sinks Sinks) *run {
-	r := &run{attempt: a, sinks: sinks, clock: clock{begun: time.Now()}}
+	r := &run{attempt: a, sinks: sinks, clock: clock{begun: time.Now()}, result: Result{Environment: a.Environment}}
 	r.stdout = &capture{limit: a.Limits.Stdout, live: sinks.Stdout, keepHead: sinks.Keep}
 	r.stderr = &capture{limit: a.Limits.Stderr, live: sinks.Stderr, keepHead: sinks.Keep, wantTail: true}
 	return r

@@ -94,6 +94,8 @@ type Result struct {
 	Lost error
 	// Unenforced are limits that held nothing on this host.
 	Unenforced []string
+	// Environment is what it ran in.
+	Environment environment.Environment
 	// SandboxID names the sandbox in logs; Supply is where it came from.
 	SandboxID string
 	Supply    job.Supply
@@ -123,6 +125,15 @@ func (r *Runner) Run(ctx context.Context, a Attempt, sinks Sinks) (*Result, erro
 	}
 	run := newRun(a, sinks)
 	return run.do(ctx, r.Supplier)
+}
+
+// Prepare makes sure that attempts of a's shape find a snapshot. For those that
+// cannot be held it does nothing.
+func (r *Runner) Prepare(ctx context.Context, a Attempt) error {
+	if err := a.validate(); err != nil {
+		return err
+	}
+	return r.Supplier.Prepare(ctx, newRun(a, Sinks{}).request())
 }
 
 // clock is one attempt's stop-watch.

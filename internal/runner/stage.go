@@ -35,7 +35,7 @@ func (r *run) request() sandbox.Request {
 		CodeBytes:   int64(len(r.attempt.Code)),
 		InputBytes:  input,
 	}
-	if r.attempt.holdable() {
+	if r.attempt.Holdable() {
 		args := r.args()
 		req.Held = &sandbox.Held{Program: r.program(args[0], args), Script: r.codePath()}
 	}

@@ -43,6 +43,22 @@ func (s *Supplier) restore(ctx context.Context, r Request) (*Sandbox, error) {
 	return nil, err
 }
 
+// Prepare makes the snapshot of a request that has a held program, unless it is
+// there.
+func (s *Supplier) Prepare(ctx context.Context, r Request) error {
+	if s.Snapshots == nil || r.Held == nil {
+		return nil
+	}
+	key, err := s.key(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Snapshots.take(key); err == nil {
+		return nil
+	}
+	return s.freezeInto(ctx, key, r)
+}
+
 // key names all that the snapshot of a request depends on.
 func (s *Supplier) key(r Request) (string, error) {
 	shape, err := s.Engine.Shape(s.spec("shape", r))

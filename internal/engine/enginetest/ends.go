@@ -3,8 +3,6 @@ package enginetest
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,46 +119,6 @@ func (s *suite) causeEngine(t *testing.T) {
 		if exit.Cause != engine.CauseEngine || exit.Detail == "" {
 			t.Errorf("after %v the end is %+v", sig, exit)
 		}
-	}
-}
-
-func (s *suite) checkpointRestore(t *testing.T) {
-	e, sb := s.start(t)
-	dir := t.TempDir()
-	snapshot, err := sb.Checkpoint(t.Context(), dir)
-	if err != nil {
-		t.Fatalf("checkpoint: %v", err)
-	}
-	if exit := ended(t, sb); exit.Cause == engine.CauseEngine {
-		t.Errorf("a checkpointed sandbox ended with %+v", exit)
-	}
-	for range 2 { // clones
-		clone, err := e.Restore(t.Context(), s.spec(), snapshot)
-		if err != nil {
-			t.Fatalf("restore: %v", err)
-		}
-		if got := python(t, greet(t, clone), "print('again')"); got != "again\n" {
-			t.Errorf("a restored sandbox answers %q", got)
-		}
-		if err := clone.Destroy(); err != nil {
-			t.Errorf("destroy: %v", err)
-		}
-	}
-}
-
-func (s *suite) restoreCorrupt(t *testing.T) {
-	e := s.New(t)
-	if sb, err := e.Restore(t.Context(), s.spec(), engine.Snapshot{Dir: t.TempDir()}); err == nil {
-		sb.Destroy()
-		t.Error("restored from an empty directory")
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "checkpoint.img"), []byte("not a snapshot"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if sb, err := e.Restore(t.Context(), s.spec(), engine.Snapshot{Dir: dir}); err == nil {
-		sb.Destroy()
-		t.Error("restored from rubbish")
 	}
 }
 

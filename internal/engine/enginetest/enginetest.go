@@ -56,7 +56,9 @@ func Run(t *testing.T, c Config) {
 		{"Stats", s.stats}, {"CauseExit", s.causeExit}, {"CauseDestroyed", s.causeDestroyed},
 		{"CauseMemory", s.causeMemory}, {"CauseEngine", s.causeEngine},
 		{"CheckpointRestore", s.checkpointRestore}, {"RestoreCorrupt", s.restoreCorrupt},
+		{"RestoreHeld", s.restoreHeld}, {"Shape", s.shape},
 		{"DestroyManyTimes", s.destroyManyTimes}, {"Posture", s.posture},
+		{"PostureRestored", s.postureRestored},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, tt.test)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/enginetest"
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/takotest"
@@ -71,17 +72,46 @@ type hostPosture struct {
 
 func TestHostPosture(t *testing.T) {
 	env, init := takotest.Images(t)
-	e := newEngine(t, takotest.Binary(t))
-	sb, err := e.Launch(t.Context(), enginetest.Spec("host", enginetest.Config{Image: env.Image, Init: init, Permissive: os.Geteuid() != 0}))
+	spec := enginetest.Spec("host", enginetest.Config{Image: env.Image, Init: init, Permissive: os.Geteuid() != 0})
+	t.Run("launched", func(t *testing.T) {
+		sb, err := newEngine(t, takotest.Binary(t)).Launch(t.Context(), spec)
+		checkHostPosture(t, sb, err, env.Image, init)
+	})
+	// It keeps the dead pipes that it was given for stdio: no init that comes
+	// out of a snapshot has them.
+	t.Run("restored", func(t *testing.T) {
+		e := newEngine(t, takotest.Binary(t))
+		sb, err := e.Launch(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		greet(t, sb)
+		snapshot, err := sb.Checkpoint(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sb, err = e.Restore(t.Context(), spec, snapshot)
+		checkHostPosture(t, sb, err, env.Image, init, "pipe")
+	})
+}
+
+// greet waits until init has let go of its stdio.
+func greet(t *testing.T, sb engine.Sandbox) {
+	t.Helper()
+	session := guest.NewSession(sb.Control())
+	t.Cleanup(func() { session.Close() })
+	if _, err := session.Handshake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkHostPosture(t *testing.T, sb engine.Sandbox, err error, image, init string, more ...string) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sb.Destroy()
-	session := guest.NewSession(sb.Control())
-	defer session.Close()
-	if _, err := session.Handshake(t.Context()); err != nil { // init has let go of its stdio
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { sb.Destroy() })
+	greet(t, sb)
 	pid := int(sb.(*sandbox).pid.Load())
 	if os.Geteuid() != 0 {
 		checkUserPosture(t, pid)
@@ -98,7 +128,8 @@ func TestHostPosture(t *testing.T) {
 		Descriptors: []string{"anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[pidfd]", "anon_inode:seccomp notify", "crash log", "image", "init", "memfd", "null", "socket"},
 		Groups:      []string{"cpu", "cpuacct", "memory", "pids"},
 	}
-	if diff := cmp.Diff(want, readHostPosture(t, pid, env.Image, init)); diff != "" {
+	want.Descriptors = slices.Sorted(slices.Values(append(want.Descriptors, more...)))
+	if diff := cmp.Diff(want, readHostPosture(t, pid, image, init)); diff != "" {
 		t.Errorf("host posture (-want +got):\n%s", diff)
 	}
 }

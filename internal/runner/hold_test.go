@@ -1,0 +1,51 @@
+package runner
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPythonReadsOnce(t *testing.T) {
+	for code, want := range map[string]bool{
+		"print(1)":                          true,
+		"":                                  true,
+		"# -*- coding: utf-8 -*-\nprint(1)": false,
+		"#!/usr/bin/python3\n# vim: coding=latin-1": false,
+		"#!/usr/bin/python3\r\n# coding: latin-1":   false,
+		"#!/usr/bin/python3\r# coding: latin-1":     false,
+		"\f # coding: latin-1\n":                    false,
+		"\n\n# coding: latin-1\n":                   true, // the third line names nothing
+		"\r\n\r\n# coding: latin-1\n":               true,
+		"x = 1 # coding: latin-1":                   true, // not a comment line
+		"# encoding and decoding\nprint(1)":         true,
+		"\xef\xbb\xbfprint(1)":                      true,
+		"print('\xe9')":                             false,
+		"print('\x00')":                             false,
+		strings.Repeat("x = 1\n", 10_000):           true,
+	} {
+		if got := pythonReadsOnce([]byte(code)); got != want {
+			t.Errorf("%.60q: %v", code, got)
+		}
+	}
+}
+
+func TestHoldable(t *testing.T) {
+	plain := Attempt{Language: "python", Code: []byte("print(1)")}
+	if !plain.Holdable() {
+		t.Error("a plain script is not")
+	}
+	for name, change := range map[string]func(*Attempt){
+		"command":     func(a *Attempt) { a.Command = []string{"ls"} },
+		"arguments":   func(a *Attempt) { a.Args = []string{"x"} },
+		"environment": func(a *Attempt) { a.Env = map[string]string{"A": "b"} },
+		"stdin":       func(a *Attempt) { a.Stdin = strings.NewReader("") },
+		"language":    func(a *Attempt) { a.Language = "bash" },
+		"encoding":    func(a *Attempt) { a.Code = []byte("# coding: latin-1\n") },
+	} {
+		a := plain
+		change(&a)
+		if a.Holdable() {
+			t.Errorf("with %s it is", name)
+		}
+	}
+}
