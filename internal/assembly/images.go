@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/environment"
@@ -24,9 +26,14 @@ type images struct {
 	host     *environment.Host
 	progress func(environment.Progress)
 
-	mu     sync.Mutex // held while it is packed
-	latest packed
+	mu       sync.Mutex // held while it is packed
+	latest   packed
+	verified time.Time // when the whole image was last found sound
 }
+
+// trusted is how long an image that was verified is not verified again: each
+// time reads all of it, and a program can ask for it by crashing.
+const trusted = time.Minute
 
 // packed is an environment as it was packed or recalled once.
 type packed struct {
@@ -95,7 +102,14 @@ func (i *images) mend(ctx context.Context, env packed) (bool, error) {
 	if i.latest.generation != env.generation {
 		return true, nil
 	}
-	if err := environment.VerifyContext(ctx, env.Image, i.progress); err == nil || ctx.Err() != nil {
+	if time.Since(i.verified) < trusted {
+		return false, nil
+	}
+	err := environment.VerifyContext(ctx, env.Image, i.progress)
+	if err == nil {
+		i.verified = time.Now()
+	}
+	if err == nil || ctx.Err() != nil {
 		return false, nil
 	}
 	if i.progress != nil {
@@ -129,8 +143,8 @@ func (l *Local) Environment() environment.Environment { return l.images.current(
 // Run runs one attempt in this machine's environment. The sandbox starts while
 // the environment is still being compared with the machine; the program starts
 // after. When that finds a difference, or the image turns out to be corrupt,
-// the environment is packed again and the attempt begins anew: nothing of the
-// program has run by then.
+// the environment is packed again and the attempt begins anew: nobody has seen
+// anything of the program by then.
 func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
 	for again := true; ; again = false {
 		env := l.images.current()
@@ -144,7 +158,9 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 		case errors.Is(err, errStale):
 			mended, mendErr = true, l.images.renew(ctx, env)
 		case res != nil && suspect(res, a):
-			mended, mendErr = l.images.mend(ctx, env)
+			if mended, mendErr = l.images.mend(ctx, env); mended && l.Runner.Supplier.Snapshots != nil {
+				l.Runner.Supplier.Snapshots.Forget() // they may have been made with it
+			}
 		}
 		if mendErr != nil {
 			return nil, mendErr
@@ -155,11 +171,16 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 	}
 }
 
-// suspect reports a result that a corrupt image would explain: nothing ran, and
-// neither a limit nor the caller is the reason.
+// suspect reports a result that a corrupt image would explain and that nobody
+// has seen anything of: nothing ran, or it crashed before it said anything.
+// Neither a limit nor the caller is the reason.
 func suspect(res *runner.Result, a runner.Attempt) bool {
-	if res.Status != job.Failed || res.Error == nil || res.Error.Phase != job.PhaseStartup {
+	if res.Status != job.Failed || res.Error == nil {
 		return false
+	}
+	if res.Error.Phase != job.PhaseStartup {
+		silent := res.Stdout.Total == 0 && res.Stderr.Total == 0 && len(res.Artifacts) == 0 && a.Stdin == nil
+		return silent && slices.Contains([]string{"SIGSEGV", "SIGBUS", "SIGILL"}, res.EndedBy.Signal)
 	}
 	// A command may well name a program that is not there; an interpreter is.
 	return len(a.Command) == 0 || res.EndedBy.Actor == job.ActorEngine

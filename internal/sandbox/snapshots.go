@@ -185,6 +185,22 @@ func (s *Snapshots) fail(key string, reason error) {
 	_ = s.remove(key) // nobody takes it before the note is old
 }
 
+// Forget removes every snapshot that nobody makes just now, and every note.
+func (s *Snapshots) Forget() {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		switch name := e.Name(); filepath.Ext(name) {
+		case "":
+			_ = s.remove(name) // it costs time only
+		case ".failed":
+			os.Remove(s.path(name))
+		}
+	}
+}
+
 // add makes the snapshot of that key with freeze, which fills a directory.
 func (s *Snapshots) add(ctx context.Context, key string, freeze func(ctx context.Context, dir string) error) (err error) {
 	lock, err := s.lock(key)

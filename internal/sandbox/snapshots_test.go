@@ -191,6 +191,19 @@ func TestSnapshotsArePruned(t *testing.T) {
 	}
 }
 
+func TestSnapshotsAreForgotten(t *testing.T) {
+	s, _ := shelf(t)
+	s.fail("other", errors.New("x"))
+	s.Forget()
+	if _, err := s.take(key); !errors.Is(err, errNoSnapshot) {
+		t.Errorf("taken: %v", err)
+	}
+	if exists(s.path("other.failed")) {
+		t.Error("the note is still there")
+	}
+	(&Snapshots{Dir: s.path("nowhere")}).Forget()
+}
+
 // A maker that is killed leaves what the next one removes.
 func TestSnapshotMakerDies(t *testing.T) {
 	s, _ := shelf(t)
