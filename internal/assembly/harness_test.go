@@ -2,7 +2,6 @@ package assembly
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -197,27 +196,6 @@ func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
 		t.Fatalf("waited in vain for %s", what)
 	}
 	return v
-}
-
-// settled looks again and again until look is content.
-func settled(t *testing.T, within time.Duration, look func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := look()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Errorf("after %v: %v", within, err)
-			return
-		}
-	}
 }
 
 // sandboxesBelow lists the host's processes that are sandboxes of a data

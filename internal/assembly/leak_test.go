@@ -18,6 +18,7 @@ import (
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
+	"github.com/takovm/tako/internal/takotest"
 )
 
 // A process that runs many jobs is, after them, as it was before.
@@ -60,7 +61,7 @@ func TestNothingLeaks(t *testing.T) {
 
 func unchanged(t *testing.T, r *rig, before map[string]int, when string) {
 	t.Helper()
-	settled(t, patience, func() error {
+	takotest.Settled(t, patience, func() error {
 		// gVisor's record of a sandbox's memory closes its file by finalizer,
 		// which takes one collection to find and another to be sure of.
 		runtime.GC()

@@ -37,6 +37,9 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 	if a.Limits.Execution > time.Duration(cfg.MaxTimeout)*time.Second {
 		return nil, usageError("--timeout must be less than or equal to the configured max_timeout (%d seconds)", cfg.MaxTimeout)
 	}
+	if a.Limits.Startup > time.Duration(cfg.MaxStartupTimeout)*time.Second {
+		return nil, usageError("--startup-timeout must be less than or equal to the configured max_startup_timeout (%d seconds)", cfg.MaxStartupTimeout)
+	}
 	if err := a.Limits.Validate(); err != nil {
 		return nil, usageError("%s", err)
 	}

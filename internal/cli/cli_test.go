@@ -135,7 +135,7 @@ func TestExplain(t *testing.T) {
 	a := newApp(t)
 	a.explain(&runner.Result{
 		Status: job.Timeout, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorTimeout},
-		Error:  &runner.Failure{Message: "too\nslow"},
+		Error:  &job.Failure{Message: "too\nslow"},
 		Stdout: runner.Stream{Truncated: true, Total: 7}, Stderr: runner.Stream{Truncated: true, Total: 8},
 		Unenforced: []string{"memory", "cpus"}, Skipped: []string{"\x1b: link"}, Artifacts: make([]job.Artifact, 2),
 	}, &runOptions{})
@@ -154,10 +154,10 @@ tako: timeout: too;slow
 		said string
 	}{
 		"all is well":        {runner.Result{Status: job.Succeeded, ExitCode: new(int), EndedBy: job.EndedBy{Actor: job.ActorUserCode}}, ""},
-		"a traceback":        {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode}, Error: &runner.Failure{Message: "x", Phase: job.PhaseExecution}}, ""},
-		"a signal":           {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode, Signal: "SIGSEGV"}, Error: &runner.Failure{Message: "x"}}, "tako: failed: x\n"},
-		"nothing to execute": {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode}, Error: &runner.Failure{Message: "x", Phase: job.PhaseStartup}}, "tako: x\n"},
-		"out of memory":      {runner.Result{Status: job.OOM, EndedBy: job.EndedBy{Actor: job.ActorMemory}, Error: &runner.Failure{Message: "x"}}, "tako: oom: x\n"},
+		"a traceback":        {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode}, Error: &job.Failure{Message: "x", Phase: job.PhaseExecution}}, ""},
+		"a signal":           {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode, Signal: "SIGSEGV"}, Error: &job.Failure{Message: "x"}}, "tako: failed: x\n"},
+		"nothing to execute": {runner.Result{Status: job.Failed, ExitCode: &code, EndedBy: job.EndedBy{Actor: job.ActorUserCode}, Error: &job.Failure{Message: "x", Phase: job.PhaseStartup}}, "tako: x\n"},
+		"out of memory":      {runner.Result{Status: job.OOM, EndedBy: job.EndedBy{Actor: job.ActorMemory}, Error: &job.Failure{Message: "x"}}, "tako: oom: x\n"},
 	} {
 		a := newApp(t)
 		a.explain(&tc.res, &runOptions{outputDir: "x"})

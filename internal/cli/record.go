@@ -28,7 +28,7 @@ type record struct {
 	StderrBytes     int64             `json:"stderr_bytes"`
 	Output          json.RawMessage   `json:"output"`
 	OutputNote      string            `json:"output_note,omitempty"`
-	Error           *runner.Failure   `json:"error"`
+	Error           *job.Failure      `json:"error"`
 	EndedBy         job.EndedBy       `json:"ended_by"`
 	Timing          timing            `json:"timing"`
 	ResourceUsage   resourceUsage     `json:"resource_usage"`

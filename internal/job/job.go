@@ -87,6 +87,7 @@ type Supply string
 const (
 	SupplyCold    Supply = "cold"    // it was booted for the attempt
 	SupplyRestore Supply = "restore" // a snapshot was restored for the attempt
+	SupplyPool    Supply = "pool"    // it was waiting
 )
 
 // Artifact is one file that a job left in /output.
@@ -101,15 +102,15 @@ type Artifact struct {
 
 // Timing is how long each phase of an attempt took.
 type Timing struct {
-	Startup     time.Duration
-	Execution   time.Duration
-	Total       time.Duration
-	PhaseAtExit Phase
+	Startup     time.Duration `json:"startup"`
+	Execution   time.Duration `json:"execution"`
+	Total       time.Duration `json:"total"`
+	PhaseAtExit Phase         `json:"phase_at_exit"`
 }
 
 // Usage is what user code used, without the cost of the sandbox around it.
 type Usage struct {
-	MaxRSS  int64         // bytes, of the largest process
-	CPUTime time.Duration // user and system time of every process that was reaped
-	Wall    time.Duration
+	MaxRSS  int64         `json:"max_rss"`  // bytes, of the largest process
+	CPUTime time.Duration `json:"cpu_time"` // user and system time of every process that was reaped
+	Wall    time.Duration `json:"wall"`
 }

@@ -20,7 +20,7 @@ func (r *run) end(status job.Status, phase job.Phase, by job.EndedBy, kind, mess
 	r.result.Status = status
 	r.result.EndedBy = by
 	r.result.Timing.PhaseAtExit = phase
-	r.result.Error = &Failure{Type: kind, Message: message, Phase: phase}
+	r.result.Error = &job.Failure{Type: kind, Message: message, Phase: phase}
 }
 
 // phase is the part of the attempt that was under way.
@@ -149,7 +149,7 @@ func (r *run) exited() {
 		kind, message = byClaim(r.stderr.end())
 	}
 	r.result.Timing.PhaseAtExit = job.PhaseExecution
-	r.result.Error = &Failure{Type: kind, Message: message, Phase: job.PhaseExecution}
+	r.result.Error = &job.Failure{Type: kind, Message: message, Phase: job.PhaseExecution}
 }
 
 // exitCode records the program's exit code, as a shell would have it.

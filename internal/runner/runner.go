@@ -76,7 +76,7 @@ type Sinks struct {
 type Result struct {
 	Status   job.Status
 	ExitCode *int // of the program; nil when it never ran or never ended
-	Error    *Failure
+	Error    *job.Failure
 	EndedBy  job.EndedBy
 	Timing   job.Timing
 	Usage    job.Usage
@@ -99,15 +99,6 @@ type Result struct {
 	// SandboxID names the sandbox in logs; Supply is where it came from.
 	SandboxID string
 	Supply    job.Supply
-}
-
-// Failure says what went wrong.
-type Failure struct {
-	// Type is one of the contract's error types. For the exception of a
-	// program it is what the program claims, and decides nothing.
-	Type    string    `json:"type"`
-	Message string    `json:"message"`
-	Phase   job.Phase `json:"phase,omitempty"`
 }
 
 // Runner runs attempts.

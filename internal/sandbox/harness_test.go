@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // roleVariable makes this test binary play another process: "hold DIR" has a
@@ -133,25 +132,4 @@ func homes(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return names
-}
-
-// settled looks again and again until look is content.
-func settled(t *testing.T, within time.Duration, look func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := look()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Errorf("after %v: %v", within, err)
-			return
-		}
-	}
 }

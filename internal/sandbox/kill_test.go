@@ -93,7 +93,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		<-moment.C
 		prefix := k.die(t)
 		dead = append(dead, prefix)
-		settled(t, 5*time.Second, func() error { return survivors(dir, prefix) })
+		takotest.Settled(t, 5*time.Second, func() error { return survivors(dir, prefix) })
 	}
 
 	next := startTako(t, binary, dir, "-c", "print(1)")
