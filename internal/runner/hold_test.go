@@ -1,8 +1,14 @@
 package runner
 
 import (
+	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/takovm/tako/internal/guest"
+	"github.com/takovm/tako/internal/job"
 )
 
 func TestPythonReadsOnce(t *testing.T) {
@@ -26,6 +32,21 @@ func TestPythonReadsOnce(t *testing.T) {
 		if got := pythonReadsOnce([]byte(code)); got != want {
 			t.Errorf("%.60q: %v", code, got)
 		}
+	}
+}
+
+// Whatever happened to a held interpreter, the caller's code has not run.
+func TestReleased(t *testing.T) {
+	err := released(fmt.Errorf("guest release: %w", &guest.ExecError{Step: "hold", Errno: syscall.ECHILD}))
+	var exec *guest.ExecError
+	if job.KindOf(err) != job.KindEngine || errors.As(err, &exec) {
+		t.Errorf("got %v", err)
+	}
+	if err := released(guest.ErrLost); !errors.Is(err, guest.ErrLost) {
+		t.Errorf("got %v", err)
+	}
+	if err := released(nil); err != nil {
+		t.Errorf("got %v", err)
 	}
 }
 

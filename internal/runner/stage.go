@@ -101,7 +101,7 @@ func (r *run) codePath() string {
 func (r *run) exec(ctx context.Context) error {
 	streams := guest.Streams{Stdin: r.attempt.Stdin, Stdout: r.stdout, Stderr: r.stderr}
 	if r.box.Held {
-		return r.box.Session.Release(ctx, streams)
+		return released(r.box.Session.Release(ctx, streams))
 	}
 	args := r.args()
 	var err error
@@ -114,6 +114,16 @@ func (r *run) exec(ctx context.Context) error {
 	var exec *guest.ExecError
 	if errors.As(err, &exec) {
 		exec.Path = args[0]
+	}
+	return err
+}
+
+// released takes a held program that did not get its script for what it is:
+// the sandbox's fault, not that of a command which names no program.
+func released(err error) error {
+	var exec *guest.ExecError
+	if errors.As(err, &exec) {
+		return job.Errorf(job.KindEngine, "the restored interpreter is gone: %s", exec.Error())
 	}
 	return err
 }
