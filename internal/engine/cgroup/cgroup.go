@@ -228,9 +228,25 @@ func (g *Group) create(l Limits) error {
 		if sys := g.anyMount(); sys != "" {
 			enable(sys, parent)
 		}
+		g.tree.yield()
 		return g.setV2(l)
 	}
+	g.tree.yield()
 	return g.setV1(l)
+}
+
+// yield gives all sandboxes together a quarter of the weight of an ordinary
+// process: however many of them compute, whoever serves tako's callers gets its
+// turn. Where that cannot be set, the limits of each still hold.
+func (t *Tree) yield() {
+	file, weight := "cpu.shares", "256" // of 1024
+	if t.Version == 2 {
+		file, weight = "cpu.weight", "25" // of 100
+	}
+	base := t.Open("")
+	if base.read(CPU, file) != weight {
+		_ = base.set(CPU, file, weight)
+	}
 }
 
 // Path is the group's path from the root of the hierarchy.

@@ -33,6 +33,9 @@ func TestV1SetsEveryLimit(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
+	if shares := f.read("cpu/tako/cpu.shares"); shares != "256" {
+		t.Errorf("all sandboxes together have %s shares of the processor", shares)
+	}
 	if n := len(g.ProcsFiles()); n != 4 {
 		t.Errorf("a process joins %d hierarchies, want 4", n)
 	}
@@ -77,6 +80,9 @@ func TestV2SetsEveryLimit(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	if weight := f.read("tako/cpu.weight"); weight != "25" {
+		t.Errorf("all sandboxes together have the weight %s", weight)
 	}
 	if g.Path() != "/tako/run/box" {
 		t.Errorf("path is %s", g.Path())

@@ -20,14 +20,14 @@ type fakeTree struct {
 var filesV1 = map[string][]string{
 	Memory: {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control",
 		"cgroup.event_control"},
-	CPU:     {"cpu.cfs_period_us", "cpu.cfs_quota_us"},
+	CPU:     {"cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares"},
 	PIDs:    {"pids.max"},
 	CPUAcct: {"cpuacct.usage"},
 }
 
 var filesV2 = []string{
 	"cgroup.controllers", "cgroup.subtree_control", "cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group",
-	"memory.current", "memory.peak", "memory.events", "cpu.max", "cpu.stat", "pids.max",
+	"memory.current", "memory.peak", "memory.events", "cpu.max", "cpu.weight", "cpu.stat", "pids.max",
 }
 
 func newFakeV1(t *testing.T, controllers ...string) *fakeTree {
