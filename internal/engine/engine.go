@@ -58,6 +58,9 @@ type Sandbox interface {
 	Wait(ctx context.Context) (Exit, error)
 	// Stats reads what the sandbox has used.
 	Stats(ctx context.Context) (Stats, error)
+	// ForgetPeak begins the counting of MemoryPeak anew. Where the host cannot,
+	// the peak goes on to be that of the sandbox's whole life.
+	ForgetPeak()
 	// Checkpoint writes a snapshot into dir, an existing empty directory, and
 	// ends the sandbox.
 	Checkpoint(ctx context.Context, dir string) (Snapshot, error)

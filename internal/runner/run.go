@@ -92,6 +92,7 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 			return cause(ctx, err)
 		}
 	}
+	box.ForgetPeak() // of booting, or of loading a snapshot
 	if r.base, err = box.Stats(ctx); err != nil {
 		return cause(ctx, err)
 	}
@@ -213,7 +214,9 @@ func (r *run) usage() {
 			u.CPUTime = stats.CPUTime - r.base.CPUTime
 		}
 		if stats.MemoryPeak > 0 {
-			u.MaxRSS = max(0, stats.MemoryPeak-r.base.Memory)
+			// An interpreter that was restored is in the base; what init counted
+			// for it is not less than its own.
+			u.MaxRSS = max(u.MaxRSS, stats.MemoryPeak-r.base.Memory)
 		}
 	}
 	r.result.Usage = u

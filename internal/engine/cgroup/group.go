@@ -21,6 +21,14 @@ func (g *Group) Stats() Stats {
 	return g.statsV1()
 }
 
+// ForgetPeak begins the counting of MemoryPeak anew. On v2 the peak cannot be
+// forgotten for every reader, and goes on.
+func (g *Group) ForgetPeak() {
+	if g.tree.Version == 1 {
+		_ = g.set(Memory, "memory.max_usage_in_bytes", "0") // a reset, whatever is written
+	}
+}
+
 // Chown gives the files through which a process joins the group to uid, so
 // that a process that has dropped its privileges can join by itself; uid 0
 // takes them back. It grants nothing else: limits stay root's.

@@ -147,6 +147,16 @@ func (s *sandbox) Stats(context.Context) (engine.Stats, error) {
 	return st, nil
 }
 
+// ForgetPeak begins the counting of the peak anew.
+func (s *sandbox) ForgetPeak() {
+	if s.group != nil {
+		s.group.ForgetPeak()
+	}
+	if s.sampler != nil {
+		s.sampler.peak.Store(0)
+	}
+}
+
 // Checkpoint writes the sandbox to dir and ends it.
 func (s *sandbox) Checkpoint(_ context.Context, dir string) (engine.Snapshot, error) {
 	if s.ended() {

@@ -1,0 +1,4 @@
+import sys
+sys.stdout.close()
+print('never', file=sys.stderr)
+print('lost')

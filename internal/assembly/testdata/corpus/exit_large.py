@@ -1,0 +1,3 @@
+import sys
+print('large')
+sys.exit(2**40 + 7)

@@ -1,0 +1,3 @@
+import sys
+print('negative')
+sys.exit(-1)

@@ -1,0 +1,4 @@
+import ctypes
+import faulthandler
+print('before')
+ctypes.string_at(8)

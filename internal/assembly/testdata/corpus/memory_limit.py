@@ -1,0 +1,3 @@
+print('allocating', flush=True)
+hold = []
+while True: hold.append(bytearray(b'x') * (1 << 22))

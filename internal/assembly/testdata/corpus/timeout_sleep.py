@@ -1,0 +1,4 @@
+import time
+print('sleeping')
+open('/output/begun', 'w').write('yes')
+time.sleep(60)

@@ -1,0 +1,8 @@
+import sys
+print('never')
+
+def fine():
+    return 'é☃'
+
+def broken(:
+    pass

@@ -1,0 +1,4 @@
+x = 1
+y = '''begins
+and never ends
+z = "é"

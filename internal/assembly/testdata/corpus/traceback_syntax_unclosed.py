@@ -1,0 +1,6 @@
+values = [
+    1,
+    {'a': (2,
+           3},
+]
+print(values)
