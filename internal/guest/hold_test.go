@@ -151,3 +151,26 @@ func TestReleaseWithoutScript(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The program is under the filter from its first instruction, held or not, and
+// init is not.
+func TestFilter(t *testing.T) {
+	const code = `
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    ctypes.set_errno(0)
+    libc.syscall(number, *args)
+    return errno.errorcode.get(ctypes.get_errno())
+def seccomp(pid):
+    return [l.split()[1] for l in open(f'/proc/{pid}/status') if l.startswith('Seccomp:')]
+print(seccomp('self'), seccomp(1), call(272, 0x10000000), call(435, 0, 0), call(101, 0, 0, 0, 0))
+`
+	const want = "['2'] ['0'] EPERM ENOSYS EPERM\n"
+	if f := boot(t).run(python(code)); f.stdout != want {
+		t.Errorf("a program sees %q", f.stdout)
+	}
+	if f := hold(t).released(code); f.stdout != want {
+		t.Errorf("a held program sees %q", f.stdout)
+	}
+}

@@ -21,7 +21,6 @@ func sandboxFlags() []string {
 		"--network=none",
 		"--directfs=false", // the Sentry runs as nobody
 		"--overlay2=none",
-		"--oci-seccomp",
 		"--override-procs=" + hiddenProcs(),
 		"--host-settings=ignore", // doctor's business
 		"--control-rpc-stop-timeout=0s",

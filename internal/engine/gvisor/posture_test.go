@@ -53,7 +53,7 @@ func TestConfigGolden(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"--control-rpc-stop-timeout=0s", "--directfs=false", "--host-settings=ignore", "--ignore-cgroups=true",
-		"--log-format=json", "--log=/crash.log", "--network=none", "--oci-seccomp=true", "--overlay2=none",
+		"--log-format=json", "--log=/crash.log", "--network=none", "--overlay2=none",
 		"--override-procs=cpuinfo,sentry-meminfo", "--panic-log=/crash.log", "--platform=systrap", "--root=/state",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -5,10 +5,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guestSeccomp is the profile of every process inside a sandbox. The wall is
-// gVisor's Sentry, which implements these calls itself; this profile takes
-// away what user code has no use for and what widens the Sentry's surface. A
-// denied call answers EPERM.
+// guestSeccomp is the profile of user code. The wall is gVisor's Sentry, which
+// implements these calls itself; this profile takes away what user code has no
+// use for and what widens the Sentry's surface. A denied call answers EPERM.
+//
+// It is not part of a sandbox's spec: compiled, it is a constant of the guest
+// init (internal/guest/init/filter_amd64.go), which puts it on the program. A
+// filter in the spec would be compiled for every sandbox and be on init, too,
+// whose every thread would have it evaluated for all system calls at a restore.
 func guestSeccomp() *specs.LinuxSeccomp {
 	deny := func(names ...string) specs.LinuxSyscall {
 		return specs.LinuxSyscall{Names: names, Action: specs.ActErrno}

@@ -57,7 +57,6 @@ func buildSpec(s engine.Spec, bundle string) *specs.Spec {
 				{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace},
 				{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace},
 			},
-			Seccomp: guestSeccomp(),
 		},
 		Annotations: map[string]string{
 			rootSource:      s.Image,

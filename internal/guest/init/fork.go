@@ -40,6 +40,7 @@ type birth struct {
 		value    syscall.Rlimit
 	}
 	nlimits int
+	filter  filterProgram
 
 	stage wire.Stage
 	errno syscall.Errno
@@ -56,7 +57,7 @@ func fork(run *wire.Run, args, env []*byte, fds [3]int) (int, wire.Stage, syscal
 		return 0, wire.StageDir, syscall.EINVAL
 	}
 	b := &birth{path: path, dir: dir, argv: append(args, nil), envv: append(env, nil), uid: uintptr(run.UID),
-		gid: uintptr(run.GID), fds: fds}
+		gid: uintptr(run.GID), fds: fds, filter: filterProgram{length: uint16(len(userFilter)), code: &userFilter[0]}}
 	b.limit(syscall.RLIMIT_CORE, 0, 0)
 	for _, l := range run.Rlimits {
 		b.limit(uintptr(l.Resource), l.Soft, l.Hard)
@@ -149,6 +150,12 @@ func bear(b *birth) (pid uintptr, errno syscall.Errno) {
 	// As the user: what it may not enter, it does not start in.
 	b.stage = wire.StageDir
 	if _, _, e = syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(b.dir)), 0, 0); e != 0 {
+		goto failed
+	}
+
+	// From here on it is user code, of which nothing is init's any more.
+	b.stage = wire.StageFilter
+	if _, _, e = syscall.RawSyscall(sysSeccomp, seccompSetModeFilter, 0, uintptr(unsafe.Pointer(&b.filter))); e != 0 {
 		goto failed
 	}
 

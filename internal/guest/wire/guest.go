@@ -98,12 +98,13 @@ const (
 	StageDevices                   // init's own: device nodes
 	StageProtocol                  // the host broke this language
 	StageHold                      // the pipe that holds a program, and its script
+	StageFilter                    // the seccomp filter
 )
 
 // String names s as errors do.
 func (s Stage) String() string {
 	names := [...]string{"pipes", "fork", "setsid", "rlimits", "identity", "chdir", "descriptors", "exec", "posture",
-		"devices", "protocol", "hold"}
+		"devices", "protocol", "hold", "filter"}
 	if s >= 1 && int(s) <= len(names) {
 		return names[s-1]
 	}
