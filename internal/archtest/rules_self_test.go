@@ -39,6 +39,17 @@ func TestRulesDecide(t *testing.T) {
 		{"internal/sandbox", "internal/engine/gvisor", true, true},
 		{"internal/assembly", "internal/engine/gvisor", false, true},
 		{"internal/queue", "internal/store/sqlite", false, false},
+		{"internal/netguard", "net/netip", false, true},
+		{"internal/netguard", "internal/job", false, false},
+		{"internal/netguard", "golang.org/x/sys/unix", false, false},
+		{"internal/artifact", "internal/job", false, true},
+		{"internal/artifact", "internal/artifact/disk", false, false},
+		{"internal/artifact/s3", "gocloud.dev/blob", false, true},
+		{"internal/artifact/s3", "internal/artifact/disk", false, true},
+		{"internal/artifact/disk", "gocloud.dev/blob", false, false},
+		{"internal/api", "github.com/aws/aws-sdk-go-v2/aws", true, false},
+		{"internal/assembly", "internal/artifact/s3", false, true},
+		{"internal/api", "internal/artifact/disk", false, false},
 	} {
 		r := decide(importRules(), tc.from, tc.to, tc.test)
 		if got := r == nil || r.allowed; got != tc.ok {

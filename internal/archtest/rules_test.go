@@ -22,6 +22,7 @@ func importRules() []rule {
 		leaf    = "a leaf is imported by everything, so it must bring nothing along"
 		domain  = "the domain outlives every library"
 		policy  = "the queue decides when, the sandbox how; each is tested without the other"
+		bucket  = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
 		seam    = "a contract that imports an implementation is none"
 		surface = "the command line is an edge: what others need of it belongs below"
 	)
@@ -36,10 +37,19 @@ func importRules() []rule {
 		{"internal/engine", "internal/job", true, false, seam},
 		{"internal/engine", "...", false, false, seam},
 
+		{"internal/artifact", "std", true, false, seam},
+		{"internal/artifact", "internal/job", true, false, seam},
+		{"internal/artifact", "...", false, false, seam},
+		{"internal/artifact/s3", "gocloud.dev/...", true, true, bucket},
+		{"internal/artifact/s3", "github.com/aws/...", true, true, bucket},
+		{"...", "gocloud.dev/...", false, true, bucket},
+		{"...", "github.com/aws/...", false, true, bucket},
+
 		{"internal/guest/...", "internal/guest/...", true, false, leaf},
 		{"internal/guest/...", "internal/job", true, false, leaf},
 		{"internal/guest/...", "own", false, false, leaf},
-		{"internal/netguard/...", "own", false, false, leaf},
+		{"internal/netguard/...", "std", true, false, leaf},
+		{"internal/netguard/...", "...", false, false, leaf},
 		{"internal/lifecycle/...", "own", false, false, leaf},
 		{"internal/config/...", "internal/job", true, false, leaf},
 		{"internal/config/...", "own", false, false, leaf},
@@ -57,6 +67,11 @@ func importRules() []rule {
 		{"...", "internal/engine/gvisor/...", false, false, wiring},
 		{"internal/assembly/...", "internal/store/sqlite/...", true, false, wiring},
 		{"internal/assembly/...", "internal/store/postgres/...", true, false, wiring},
+		{"internal/assembly/...", "internal/artifact/disk", true, false, wiring},
+		{"internal/assembly/...", "internal/artifact/s3", true, false, wiring},
+		{"internal/artifact/s3", "internal/artifact/disk", true, false, wiring}, // its spool
+		{"...", "internal/artifact/disk", false, false, wiring},
+		{"...", "internal/artifact/s3", false, false, wiring},
 		{"...", "internal/store/sqlite/...", false, false, wiring},
 		{"...", "internal/store/postgres/...", false, false, wiring},
 	}
@@ -69,14 +84,14 @@ func layers() [][]string {
 	return [][]string{
 		{"cmd"},
 		{"tako", "internal/cli"}, // tako is the package at the root
-		{"internal/server"},
 		{"internal/assembly"},
+		{"internal/server", "internal/service"},
 		{"internal/api", "internal/mcp"},
-		{"internal/queue", "internal/build", "internal/webhook"},
+		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt"},
 		{"internal/runner"},
 		{"internal/sandbox"},
 		{"internal/takotest"},
-		{"internal/environment", "internal/egress", "internal/auth", "internal/secret"},
+		{"internal/environment", "internal/egress", "internal/auth", "internal/secret", "internal/jobtype"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config", "sdk"},
 		{"internal/guest", "internal/netguard", "internal/lifecycle"},

@@ -1,0 +1,198 @@
+//go:build tako_next
+
+package api
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/job"
+)
+
+// API answers HTTP. It has no life of its own: no goroutine outlives a request.
+type API struct {
+	options  Options
+	service  Service
+	tables   *tables
+	router   *router
+	keys     [][sha256.Size]byte // hashes of the configured ones
+	limiter  *limiter
+	proxies  proxies
+	document func() ([]byte, error) // the OpenAPI document as JSON
+}
+
+// New makes the API of a service.
+func New(o Options, s Service) *API {
+	o = o.withDefaults()
+	a := &API{
+		options: o, service: s, tables: newTables(o),
+		limiter: newLimiter(o.RateRequests, o.RateWindow), proxies: newProxies(o.TrustedProxies),
+	}
+	for _, key := range o.APIKeys {
+		a.keys = append(a.keys, sha256.Sum256([]byte(key)))
+	}
+	a.router = newRouter(a.routes())
+	a.document = sync.OnceValues(func() ([]byte, error) { return encode(a.openAPI()) })
+	return a
+}
+
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{api: a, w: &writer{ResponseWriter: w}, r: r, correlationID: correlationID(r), clientIP: a.proxies.clientIP(r)}
+	setSecurityHeaders(w.Header())
+	w.Header().Set(correlationHeader, c.correlationID)
+	defer c.recover()
+	if err := c.serve(); err != nil {
+		if c.w.(*writer).began {
+			panic(http.ErrAbortHandler) // the answer is cut off, and the client has to see that
+		}
+		c.refuse(err)
+	}
+}
+
+// serve is the order of checks; the contract fixes it.
+func (c *call) serve() error {
+	a := c.api
+	found, notFound := a.router.match(c.r)
+	c.route = found
+	if err := a.checkBrowser(c.r); err != nil {
+		return err
+	}
+	if err := c.admit(); err != nil {
+		return err
+	}
+	if err := c.readBody(); err != nil {
+		return err
+	}
+	if notFound != nil {
+		return notFound
+	}
+	if err := c.checkParameters(); err != nil {
+		return err
+	}
+	return c.route.handle(c)
+}
+
+// admit answers who may come in: the rate limit counts those who may not.
+func (c *call) admit() error {
+	open := c.route != nil && c.route.open || exempt(c.r.URL.Path)
+	if open {
+		c.principal = everyone()
+		return nil
+	}
+	p, err := c.api.authenticate(c.r)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		c.principal, c.known = *p, true
+	}
+	if err := c.api.checkRate(c); err != nil {
+		return err
+	}
+	if !c.known {
+		return unauthorized()
+	}
+	if c.route != nil && !c.principal.Can(c.route.scope) {
+		return fail(http.StatusForbidden, "This API key lacks the scope %q.", c.route.scope)
+	}
+	return nil
+}
+
+// exempt are paths that need no key and are not counted.
+func exempt(p string) bool {
+	switch p {
+	case "/health", "/ready", "/openapi.json", "/docs", "/redoc":
+		return true
+	}
+	return strings.HasPrefix(p, "/docs/") || strings.HasPrefix(p, "/redoc/")
+}
+
+// checkParameters holds path, query and body against the route's tables and
+// says everything that is wrong at once.
+func (c *call) checkParameters() error {
+	var wrong problems
+	var body []schema.Problem
+	if t := c.route.body; t != nil && !c.isMultipart {
+		var err error
+		if c.in, body, err = c.checkBody(t); err != nil {
+			return err
+		}
+	}
+	c.path, c.query = map[string]*schema.Value{}, map[string]*schema.Value{}
+	for i := range c.route.path {
+		f := &c.route.path[i]
+		v, p := schema.CheckText(&f.Type, validText(c.r.PathValue(f.Name)), "path", f.Name)
+		c.path[f.Name], wrong = v, append(wrong, p...)
+	}
+	given := c.r.URL.Query()
+	for i := range c.route.query {
+		f := &c.route.query[i]
+		values := given[f.Name]
+		switch {
+		case f.Kind == schema.List: // read by its handler
+		case len(values) > 0: // as FastAPI, the last one
+			v, p := schema.CheckText(&f.Type, validText(values[len(values)-1]), "query", f.Name)
+			c.query[f.Name], wrong = v, append(wrong, p...)
+		case f.Required:
+			wrong = append(wrong, schema.Missing([]byte("null"), "query", f.Name))
+		}
+	}
+	if wrong = append(wrong, body...); len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// validText is what Starlette makes of parameters that are not UTF-8.
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// recover turns a panic into the answer for unknown errors.
+func (c *call) recover() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+	c.api.options.Log.ErrorContext(c.r.Context(), "request panicked", "correlation_id", c.correlationID,
+		"method", c.r.Method, "path", c.r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	if c.w.(*writer).began {
+		panic(http.ErrAbortHandler)
+	}
+	c.refuse(&statusError{status: http.StatusInternalServerError, detail: internalError})
+}
+
+// writer knows whether an answer has begun.
+type writer struct {
+	http.ResponseWriter
+	began bool
+}
+
+func (w *writer) WriteHeader(status int) {
+	w.began = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	w.began = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// clean reports a path that is what it says: without empty parts, "." and "..".
+func clean(p string) bool {
+	return strings.HasPrefix(p, "/") && (path.Clean(p) == p || path.Clean(p)+"/" == p)
+}
+
+// sees is the second lock on what belongs to somebody else: the service does not
+// answer it, and if it does, nobody hears of it.
+func sees(p job.Principal, owner string) bool { return p.Sees(owner) }

@@ -1,0 +1,121 @@
+//go:build tako_next
+
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+)
+
+// Options are what the API is made for. OptionsFrom fills what the configuration
+// says.
+type Options struct {
+	Version        string
+	ProductionMode bool
+
+	Auth       bool
+	AuthHeader string   // default X-API-Key
+	APIKeys    []string // of the configuration: every scope, every job
+
+	RateLimit       bool
+	RateRequests    int
+	RateWindow      time.Duration
+	TrustedProxies  []string // addresses and networks whose X-Forwarded-For is believed
+	MaxPayloadBytes int64    // of a JSON body
+	MaxUploadBytes  int64    // of a multipart body
+	MaxInputBytes   int64
+	MaxCodeBytes    int64
+	MaxTimeout      int // seconds
+
+	WebhookAllowHTTP bool
+	// Loopback says that the server listens there only. Without Auth, the Host of
+	// a request then has to be a name of loopback or one of Hosts.
+	Loopback bool
+	Hosts    []string
+
+	// Metrics answers GET /metrics; nil leaves it out.
+	Metrics http.Handler
+	// MCP answers /mcp for the principal; nil leaves it out.
+	MCP func(w http.ResponseWriter, r *http.Request, p job.Principal)
+	// Log takes what callers are not shown. Default is none.
+	Log *slog.Logger
+	// Now is the clock. Default is time.Now.
+	Now func() time.Time
+	// KeepAlive is the time between comments in a silent event stream. Default 15 s.
+	KeepAlive time.Duration
+}
+
+// OptionsFrom reads the configuration.
+func OptionsFrom(c *config.Config) Options {
+	o := Options{
+		ProductionMode: c.ProductionMode, Auth: c.APIAuthEnabled, AuthHeader: c.APIAuthHeader,
+		RateLimit: c.APIRateLimitEnabled, RateRequests: c.APIRateLimitRequests, RateWindow: time.Duration(c.APIRateLimitWindowSeconds) * time.Second,
+		TrustedProxies: c.TrustedProxies, MaxPayloadBytes: c.APIMaxPayloadBytes, MaxUploadBytes: c.APIMaxUploadBytes,
+		MaxInputBytes: c.MaxInputBytes, MaxCodeBytes: c.MaxCodeBytes, MaxTimeout: c.MaxTimeout, WebhookAllowHTTP: c.WebhookAllowHTTP,
+		Loopback: isLoopback(c.ServerHost), Hosts: []string{c.ServerHost},
+	}
+	for _, k := range c.APIKeys {
+		o.APIKeys = append(o.APIKeys, k.Reveal())
+	}
+	return o
+}
+
+func (o Options) withDefaults() Options {
+	if o.AuthHeader == "" {
+		o.AuthHeader = "X-API-Key"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = 15 * time.Second
+	}
+	if o.Metrics == nil {
+		o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	}
+	return o
+}
+
+// isLoopback knows the names of loopback: localhost, 127.*, ::1.
+func isLoopback(host string) bool {
+	host = strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(host), "["), "]")
+	if host == "localhost" || host == "localhost." {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+const farthest = 30 * 24 * time.Hour
+
+func (o Options) runAt(v *schema.Value) string {
+	if msg := timeProblem("run_at", v.Text()); msg != "" {
+		return msg
+	}
+	if at, _ := time.Parse(time.RFC3339, v.Text()); at.After(o.Now().Add(farthest)) {
+		return "run_at must be at most 30 days ahead"
+	}
+	return ""
+}
+
+func (o Options) webhookURL(v *schema.Value) string {
+	u, err := url.Parse(v.Text())
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil:
+		return "webhook_url must be a URL with a host and without a user"
+	case u.Scheme != "https" && (u.Scheme != "http" || !o.WebhookAllowHTTP):
+		return "webhook_url must be https"
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+//go:build tako_next
+
+package api
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+)
+
+func keyTable() schema.Type {
+	return schema.Type{Kind: schema.Object, Fields: []schema.Field{
+		{Name: "name", Required: true, Type: schema.Type{Kind: schema.String, MinLen: 1, MaxLen: 64, NoNUL: true, Doc: "to know it by"}},
+		{Name: "scopes", Required: true, Type: schema.Type{Kind: schema.List, MinLen: 1, MaxLen: 3,
+			Items: &schema.Type{Kind: schema.String, Enum: []string{"read", "execute", "admin"}}, Holds: noneTwice}},
+		field("expires_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Doc: "never by default",
+			Holds: func(v *schema.Value) string { return timeProblem("expires_at", v.Text()) }}),
+	}}
+}
+
+func noneTwice(v *schema.Value) string {
+	texts := v.Texts()
+	for i, t := range texts {
+		if slices.Contains(texts[:i], t) {
+			return t + " is there twice"
+		}
+	}
+	return ""
+}
+
+func timeProblem(name, value string) string {
+	if _, err := time.Parse(time.RFC3339, value); err != nil {
+		return name + " must be an RFC 3339 time"
+	}
+	return ""
+}
+
+// jobTypeTable has the ranges of the configuration's job types.
+func jobTypeTable() schema.Type {
+	texts := func(doc string) schema.Type {
+		return schema.Type{Kind: schema.List, Null: true, MaxLen: 1000, Items: &schema.Type{Kind: schema.String, MaxLen: 4096, NoNUL: true}, Doc: doc}
+	}
+	gpu := schema.Type{Kind: schema.Object, Null: true, Holds: gpuProblem, Fields: []schema.Field{
+		field("enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
+		field("vendor", schema.Type{Kind: schema.String, Null: true, Enum: []string{"nvidia", "amd"}}),
+		field("count", between(schema.Integer, 1, 16, "nvidia only; not with device_ids")),
+		field("device_ids", schema.Type{Kind: schema.List, Null: true, MaxLen: 16, Holds: noneTwice,
+			Items: &schema.Type{Kind: schema.String, MinLen: 1, Pattern: regexp.MustCompile(`^[^,]+$`)}}),
+	}}
+	return schema.Type{Kind: schema.Object, Fields: []schema.Field{
+		field("name", schema.Type{Kind: schema.String, Null: true, Pattern: jobTypePattern(), Doc: "the name in the path"}),
+		field("requirements", texts("Python packages")),
+		field("python_version", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^3\.([89]|1[0-9])$`), Default: "3.11"}),
+		field("base_image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true}),
+		field("shared_code", texts("paths that are put on PYTHONPATH")),
+		field("environment", schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),
+			Items: &schema.Type{Kind: schema.String, MaxBytes: 32 << 10, NoNUL: true}}),
+		field("memory_limit", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^[0-9]+[mMgG]$`), Default: "512m", Holds: memoryProblem}),
+		field("cpu_limit", withDefault(between(schema.Float, 0.1, 16, "processors"), 1)),
+		field("timeout", withDefault(between(schema.Integer, 1, 3600, "seconds"), 30)),
+		field("startup_timeout", withDefault(between(schema.Integer, 10, 600, "seconds"), 120)),
+		field("network_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "network mode public"}),
+		field("session_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
+		field("gpu", gpu),
+	}}
+}
+
+func jobTypePattern() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) }
+
+func memoryProblem(v *schema.Value) string {
+	if n, err := config.ParseSize(v.Text()); err != nil || n < 64<<20 || n > 32<<30 {
+		return "memory_limit must be between 64m and 32g"
+	}
+	return ""
+}
+
+func gpuProblem(v *schema.Value) string {
+	enabled, vendor := v.Get("enabled").Bool(), v.Get("vendor").Text()
+	count, devices := v.Get("count").Has(), len(v.Get("device_ids").Items()) > 0
+	switch {
+	case !enabled && (vendor != "" || count || devices):
+		return "enabled must be true where vendor, count or device_ids is set"
+	case enabled && vendor == "":
+		return "vendor is required where enabled is true"
+	case count && vendor != "nvidia":
+		return "count is for nvidia only; use device_ids"
+	case count && devices:
+		return "count cannot be set together with device_ids"
+	}
+	return ""
+}
+
+// bindJobType makes the domain's job type of a request that passed the table.
+func bindJobType(name string, v *schema.Value) config.JobType {
+	t := config.JobType{
+		Name: name, Requirements: v.Get("requirements").Texts(), PythonVersion: "3.11", BaseImage: v.Get("base_image").Text(),
+		SharedCode: v.Get("shared_code").Texts(), Environment: v.Get("environment").Entries(), MemoryLimit: 512 << 20, CPULimit: 1,
+		Timeout: 30, StartupTimeout: 120, NetworkEnabled: v.Get("network_enabled").Bool(), SessionEnabled: v.Get("session_enabled").Bool(),
+	}
+	if m := v.Get("python_version"); m.Has() {
+		t.PythonVersion = m.Text()
+	}
+	if m := v.Get("memory_limit"); m.Has() {
+		n, _ := config.ParseSize(m.Text()) // the table has held it
+		t.MemoryLimit = config.Size(n)
+	}
+	if m := v.Get("cpu_limit"); m.Has() {
+		t.CPULimit = m.Float()
+	}
+	if m := v.Get("timeout"); m.Has() {
+		t.Timeout = int(m.Int())
+	}
+	if m := v.Get("startup_timeout"); m.Has() {
+		t.StartupTimeout = int(m.Int())
+	}
+	if g := v.Get("gpu"); g.Has() {
+		t.GPU = config.GPU{Enabled: g.Get("enabled").Bool(), Vendor: g.Get("vendor").Text(), DeviceIDs: g.Get("device_ids").Texts()}
+		if c := g.Get("count"); c.Has() {
+			n := int(c.Int())
+			t.GPU.Count = &n
+		}
+	}
+	return t
+}
+
+func scopes(texts []string) []job.Scope {
+	var list []job.Scope
+	for _, t := range texts {
+		list = append(list, job.Scope(strings.ToLower(t)))
+	}
+	return list
+}

@@ -1,0 +1,158 @@
+package wire
+
+import "encoding/json"
+
+// Pool answers GET /pool/stats.
+type Pool struct {
+	Pending      int `json:"pending"`
+	Running      int `json:"running"`
+	MaxWorkers   int `json:"max_workers"`
+	MaxQueueSize int `json:"max_queue_size"`
+}
+
+// Health answers GET /health.
+type Health struct {
+	Status          string  `json:"status" doc:"healthy or degraded"`
+	DockerAvailable bool    `json:"docker_available" doc:"the engine works; there is no Docker"`
+	GvisorAvailable bool    `json:"gvisor_available"`
+	CircuitBreaker  Breaker `json:"circuit_breaker"`
+	Version         string  `json:"version"`
+	ProductionMode  bool    `json:"production_mode"`
+	QueueStats      Pool    `json:"queue_stats"`
+	Engine          Engine  `json:"engine"`
+}
+
+// Breaker is the guard before the engine.
+type Breaker struct {
+	State        string   `json:"state"`
+	FailureCount int      `json:"failure_count"`
+	SuccessCount int      `json:"success_count"`
+	LastFailure  *float64 `json:"last_failure" doc:"seconds since 1970"`
+}
+
+// Engine is the isolation engine.
+type Engine struct {
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Platform  string `json:"platform"`
+	Isolation string `json:"isolation"`
+	Ready     bool   `json:"ready"`
+}
+
+// Readiness answers GET /ready, and GET /health before the server is ready.
+type Readiness struct {
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// DLQStats answers GET /dlq/stats.
+type DLQStats struct {
+	Total       int            `json:"total"`
+	ByErrorType map[string]int `json:"by_error_type"`
+}
+
+// DeadLetter is a job that tako could not bring to an end of its own.
+type DeadLetter struct {
+	ID            int64           `json:"id"`
+	JobID         string          `json:"job_id"`
+	JobData       json.RawMessage `json:"job_data" doc:"a summary without code and input"`
+	ErrorType     string          `json:"error_type"`
+	ErrorMessage  *string         `json:"error_message"`
+	RetryCount    int             `json:"retry_count"`
+	CreatedAt     ZTime           `json:"created_at"`
+	ClientIP      *string         `json:"client_ip"`
+	CorrelationID *string         `json:"correlation_id"`
+}
+
+// DeadLetterRemoved answers DELETE /dlq/{entry_id}.
+type DeadLetterRemoved struct {
+	Status  string `json:"status"`
+	EntryID int64  `json:"entry_id"`
+}
+
+// JobType is a named environment.
+type JobType struct {
+	Name           string   `json:"name"`
+	Requirements   []string `json:"requirements"`
+	PythonVersion  string   `json:"python_version"`
+	MemoryLimit    string   `json:"memory_limit"`
+	CPULimit       float64  `json:"cpu_limit"`
+	Timeout        int      `json:"timeout"`
+	StartupTimeout int      `json:"startup_timeout"`
+	NetworkEnabled bool     `json:"network_enabled"`
+	SessionEnabled bool     `json:"session_enabled"`
+	GPUEnabled     bool     `json:"gpu_enabled"`
+	GPUVendor      *string  `json:"gpu_vendor"`
+	ImageExists    bool     `json:"image_exists" doc:"it is built"`
+}
+
+// Build answers POST /job-types/{name}/build.
+type Build struct {
+	Status   string `json:"status"`
+	JobType  string `json:"job_type"`
+	Version  string `json:"version"`
+	Digest   string `json:"digest"`
+	ImageRef string `json:"image_ref"`
+	BuildID  string `json:"build_id"`
+}
+
+// JobTypeVersion is a build of a job type.
+type JobTypeVersion struct {
+	Version    string  `json:"version"`
+	Digest     string  `json:"digest"`
+	VersionTag *string `json:"version_tag"`
+	BuiltAt    *Time   `json:"built_at"`
+	BuiltBy    string  `json:"built_by"`
+}
+
+// JobTypeRemoved answers DELETE /job-types/{name}.
+type JobTypeRemoved struct {
+	Status  string `json:"status"`
+	JobType string `json:"job_type"`
+}
+
+// Key is a stored API key, without the key.
+type Key struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Prefix     string   `json:"prefix"`
+	Scopes     []string `json:"scopes"`
+	CreatedAt  *Time    `json:"created_at"`
+	ExpiresAt  *Time    `json:"expires_at"`
+	LastUsedAt *Time    `json:"last_used_at"`
+}
+
+// CreatedKey answers POST /keys. Key and secret are shown this once.
+type CreatedKey struct {
+	Key
+	APIKey        string `json:"key"`
+	WebhookSecret string `json:"webhook_secret"`
+}
+
+// KeyRemoved answers DELETE /keys/{key_id}.
+type KeyRemoved struct {
+	Status string `json:"status"`
+	ID     string `json:"id"`
+}
+
+// Delivery is a webhook that is due, was delivered or was given up.
+type Delivery struct {
+	ID          string  `json:"id"`
+	JobID       *string `json:"job_id"`
+	BatchID     *string `json:"batch_id"`
+	URL         string  `json:"url"`
+	Status      string  `json:"status"`
+	Tries       int     `json:"tries"`
+	NextAt      *Time   `json:"next_at"`
+	LastStatus  *int    `json:"last_status"`
+	LastError   *string `json:"last_error"`
+	CreatedAt   *Time   `json:"created_at"`
+	DeliveredAt *Time   `json:"delivered_at"`
+}
+
+// Upload answers POST /uploads.
+type Upload struct {
+	UploadID  string `json:"upload_id"`
+	SizeBytes int64  `json:"size_bytes"`
+	SHA256    string `json:"sha256"`
+}

@@ -1,0 +1,143 @@
+// Package attempt runs one attempt of a job: it turns the record into what the
+// runner takes, keeps what the program says as events, its files as blobs, and
+// turns what came of it into the record's outcome.
+package attempt
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/runner"
+)
+
+// Executor runs attempts on this machine.
+type Executor struct {
+	Runner interface {
+		Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error)
+	}
+	Blobs  Blobs
+	Engine engine.Info
+	Host   string // the name of this node, for records
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Run runs one attempt of rec and returns when its sandbox is gone. When ctx
+// ends, the attempt is cancelled; its cause says by whom (runner.ErrOperator
+// for this server).
+func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log func(context.Context, []job.Event) error) job.Ended {
+	p := newPump(log, rec.Attempt, e.now())
+	p.say(job.EventStatus, map[string]any{"status": job.Running})
+	a, err := e.plan(ctx, &rec.Request, t)
+	if err != nil {
+		return e.refused(p, err)
+	}
+	res, err := e.stream(ctx, a, p)
+	if res == nil { // the attempt was not valid after all
+		return e.refused(p, err)
+	}
+	r := job.Ended{Status: res.Status, Outcome: e.outcome(res)}
+	r.Again = err != nil && ctx.Err() == nil && infrastructure(err)
+	e.last(p, &r)
+	return r
+}
+
+func (e *Executor) now() func() time.Time {
+	if e.Now != nil {
+		return e.Now
+	}
+	return time.Now
+}
+
+// stream runs a while the pump stores what it says.
+func (e *Executor) stream(ctx context.Context, a runner.Attempt, p *pump) (*runner.Result, error) {
+	pumping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.run(pumping)
+	}()
+	defer func() { stop(); <-stopped }()
+	return e.Runner.Run(ctx, a, runner.Sinks{
+		Stdout: p.stdout(), Stderr: p.stderr(), Keep: true,
+		Artifact: func(name string, size int64, r io.Reader) error {
+			if _, _, err := e.Blobs.Put(ctx, r, size); err != nil {
+				return fmt.Errorf("keeping %s: %w", name, err)
+			}
+			return nil
+		},
+	})
+}
+
+// infrastructure reports an error that another attempt may not have.
+func infrastructure(err error) bool {
+	switch job.KindOf(err) {
+	case job.KindEngine, job.KindUnavailable, job.KindInternal:
+		return true
+	}
+	return false
+}
+
+// refused ends an attempt that asked for what cannot be.
+func (e *Executor) refused(p *pump, err error) job.Ended {
+	code := -1
+	failure := job.Failure{Type: "config_error", Message: message(err.Error()), Phase: job.PhaseStartup}
+	if job.KindOf(err) != job.KindInvalid {
+		failure.Type = "service_unavailable"
+	}
+	r := job.Ended{Status: job.Failed, Again: infrastructure(err), Outcome: job.Outcome{
+		ExitCode: &code, Error: &failure, Host: e.Host,
+		EndedBy: job.EndedBy{Actor: job.ActorHost, Detail: failure.Message},
+		Timing:  job.Timing{PhaseAtExit: job.PhaseStartup},
+	}}
+	e.last(p, &r)
+	return r
+}
+
+// last gathers the events that are left. The store adds the end itself.
+func (e *Executor) last(p *pump, r *job.Ended) {
+	rest := p.rest()
+	for _, a := range r.Outcome.Artifacts {
+		p.say(job.EventArtifact, a)
+	}
+	r.Events = append(rest, p.take()...)
+}
+
+// outcome is what the record keeps of a result.
+func (e *Executor) outcome(res *runner.Result) job.Outcome {
+	o := job.Outcome{
+		ExitCode: res.ExitCode, Stdout: valid(res.Stdout.Kept), Stderr: valid(res.Stderr.Kept),
+		StdoutTruncated: res.Stdout.Truncated, StderrTruncated: res.Stderr.Truncated,
+		Output: res.Output, OutputNote: res.OutputNote, EndedBy: res.EndedBy, Timing: res.Timing, Usage: res.Usage,
+		Artifacts: res.Artifacts, Skipped: res.Skipped, Host: e.Host,
+		Environment: job.EnvironmentRef{Name: res.Environment.Name, Version: res.Environment.Version, Digest: res.Environment.Digest},
+		Sandbox: job.SandboxRef{
+			Supply: res.Supply, Engine: e.Engine.Name, EngineVersion: e.Engine.Version, Unenforced: res.Unenforced,
+		},
+	}
+	if res.Error != nil {
+		failure := *res.Error
+		failure.Message = message(failure.Message)
+		o.Error = &failure
+	}
+	return o
+}
+
+func valid(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
+
+// message is a record's, which has 1 to 4,096 bytes.
+func message(s string) string {
+	const most = 4096
+	if s == "" {
+		return "unknown"
+	}
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
+	}
+	return s
+}

@@ -1,0 +1,180 @@
+package attempt
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/runner"
+)
+
+// scripted is a runner that does what a test says.
+type scripted func(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error)
+
+func (s scripted) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	return s(ctx, a, sinks)
+}
+
+// shelf keeps blobs in memory.
+type shelf map[artifact.Digest][]byte
+
+func (s shelf) Put(_ context.Context, r io.Reader, limit int64) (artifact.Digest, int64, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return "", 0, err
+	}
+	if int64(len(b)) > limit {
+		return "", 0, job.Errorf(job.KindInvalid, "too long")
+	}
+	d := digest(string(b))
+	s[d] = b
+	return d, int64(len(b)), nil
+}
+
+func (s shelf) Open(_ context.Context, d artifact.Digest) (*artifact.Blob, error) {
+	b, ok := s[d]
+	if !ok {
+		return nil, artifact.NotFound(d)
+	}
+	return artifact.NewBlob(artifact.Info{Digest: d, Size: int64(len(b))}, held{bytes.NewReader(b)}), nil
+}
+
+type held struct{ *bytes.Reader }
+
+func (held) Close() error { return nil }
+
+func digest(content string) artifact.Digest {
+	sum := sha256.Sum256([]byte(content))
+	return artifact.Digest(hex.EncodeToString(sum[:]))
+}
+
+func executor(run scripted) (*Executor, shelf) {
+	blobs := shelf{digest("content"): []byte("content")}
+	return &Executor{Runner: run, Blobs: blobs, Engine: engine.Info{Name: "fake", Version: "1"}, Host: "here"}, blobs
+}
+
+func plainType() job.Type {
+	return job.Type{Name: "default", Limits: job.DefaultLimits(), Env: map[string]string{"FROM": "type", "ONLY": "type"}}
+}
+
+func TestRunEndsWell(t *testing.T) {
+	zero := 0
+	e, blobs := executor(func(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+		fmt.Fprint(sinks.Stdout, "out\n")
+		fmt.Fprint(sinks.Stderr, "err\n")
+		if err := sinks.Artifact("a.txt", 3, strings.NewReader("abc")); err != nil {
+			t.Error(err)
+		}
+		return &runner.Result{Status: job.Succeeded, ExitCode: &zero, Output: json.RawMessage("1.0"),
+			Stdout: runner.Stream{Kept: []byte("out\n")}, Stderr: runner.Stream{Kept: []byte("e\xffr\n")},
+			Artifacts: []job.Artifact{{Name: "a.txt", SizeBytes: 3, SHA256: "x"}}, Supply: job.SupplyRestore}, nil
+	})
+	log := &memory{}
+	r := e.Run(t.Context(), &job.Record{Attempt: 2, Request: job.Request{Language: "python", Code: "x"}}, plainType(), log.Append)
+	if r.Status != job.Succeeded || r.Again || *r.Outcome.ExitCode != 0 || string(r.Outcome.Output) != "1.0" ||
+		r.Outcome.Stderr != "e\uFFFDr\n" || r.Outcome.Sandbox.Supply != job.SupplyRestore || r.Outcome.Host != "here" {
+		t.Errorf("got %+v", r)
+	}
+	if string(blobs[digest("abc")]) != "abc" {
+		t.Errorf("blobs: %v", blobs)
+	}
+	all := append(log.events, r.Events...)
+	var kinds []job.EventType
+	for _, event := range all {
+		if event.Attempt != 2 {
+			t.Errorf("event %+v", event)
+		}
+		kinds = append(kinds, event.Type)
+	}
+	want := []job.EventType{job.EventStatus, job.EventStdout, job.EventStderr, job.EventArtifact}
+	if diff := cmp.Diff(want, kinds); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	memory, pids, stdin := int64(1<<30), 7, "in"
+	e, _ := executor(nil)
+	req := &job.Request{
+		Language: "python", Code: "x", Args: []string{"a"}, Env: map[string]string{"FROM": "request"}, Stdin: &stdin,
+		Input: json.RawMessage(`{"a":1}`), Files: []job.InputFile{{Path: "d/f", SizeBytes: 7, SHA256: string(digest("content"))}},
+		Timeout: 5, Limits: job.LimitRequest{Memory: &memory, PIDs: &pids},
+	}
+	a, err := e.plan(t.Context(), req, plainType())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := a.Limits
+	if l.Memory != memory || l.PIDs != 7 || l.Execution != 5*time.Second || l.Startup != job.DefaultLimits().Startup || l.CPUs != 1 {
+		t.Errorf("limits %+v", l)
+	}
+	if diff := cmp.Diff(map[string]string{"FROM": "request", "ONLY": "type"}, a.Env); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+	content, err := a.Files[0].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(content); err != nil || string(b) != "content" || a.Files[0].Path != "d/f" {
+		t.Errorf("file %q, %v", b, err)
+	}
+	if b, err := io.ReadAll(a.Stdin); err != nil || string(b) != "in" {
+		t.Errorf("input %q, %v", b, err)
+	}
+}
+
+// What nothing can do yet is refused, not left out.
+func TestRefused(t *testing.T) {
+	e, _ := executor(func(context.Context, runner.Attempt, runner.Sinks) (*runner.Result, error) {
+		t.Error("it ran")
+		return nil, nil
+	})
+	for name, req := range map[string]job.Request{
+		"requirements": {Requirements: []string{"numpy"}},
+		"image":        {Image: "debian"},
+		"network":      {Network: &job.Network{Mode: job.NetworkPublic}},
+	} {
+		r := e.Run(t.Context(), &job.Record{Request: req}, plainType(), (&memory{}).Append)
+		if r.Status != job.Failed || r.Again || r.Outcome.Error.Type != "config_error" || *r.Outcome.ExitCode != -1 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// What is tried again is what the program had no part in.
+func TestAgain(t *testing.T) {
+	for _, tt := range []struct {
+		res   *runner.Result
+		err   error
+		again bool
+		kind  string
+	}{
+		{&runner.Result{Status: job.Failed}, nil, false, ""},
+		{&runner.Result{Status: job.Failed}, job.Errorf(job.KindEngine, "it died"), true, ""},
+		{&runner.Result{Status: job.Failed}, job.Errorf(job.KindUnavailable, "full"), true, ""},
+		{&runner.Result{Status: job.Failed}, job.Errorf(job.KindInvalid, "too large"), false, ""},
+		{nil, job.Errorf(job.KindInvalid, "no such language"), false, "config_error"},
+		{nil, job.Errorf(job.KindUnavailable, "no disk"), true, "service_unavailable"},
+	} {
+		e, _ := executor(func(context.Context, runner.Attempt, runner.Sinks) (*runner.Result, error) { return tt.res, tt.err })
+		r := e.Run(t.Context(), &job.Record{}, plainType(), (&memory{}).Append)
+		if r.Again != tt.again {
+			t.Errorf("%v: again is %v", tt.err, r.Again)
+		}
+		if tt.kind != "" && r.Outcome.Error.Type != tt.kind {
+			t.Errorf("%v: %+v", tt.err, r.Outcome.Error)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+//go:build tako_next
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/takovm/tako/internal/assembly"
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/runner"
+)
+
+const serverLong = `Serve the API: jobs are accepted, queued, run in sandboxes and recorded.
+
+The server listens on 127.0.0.1:8000 and refuses any other address as long as
+nobody has to authenticate. Records and the queue are in the data directory,
+which one server uses at a time; tako run works beside it.
+
+SIGTERM or SIGINT stop it: it takes no more work, lets what runs go on for up
+to 30 seconds, hands the rest back to the queue and exits with 0. A second
+signal ends it at once; nothing that was accepted is lost by that, either.`
+
+type serverOptions struct {
+	host, cert, key string
+	port            int
+}
+
+func (a *app) newServerCommand() *cobra.Command {
+	o := &serverOptions{}
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Serve the API",
+		Long:  serverLong,
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return &exitError{code: exitFailed, msg: err.Error()}
+			}
+			if cmd.Flags().Changed("host") {
+				cfg.ServerHost = o.host
+			}
+			if cmd.Flags().Changed("port") {
+				if o.port < 0 || o.port > 65535 {
+					return usageError("--port %d: it must be between 0 and 65535", o.port)
+				}
+				cfg.ServerPort = o.port
+			}
+			return a.serve(cmd.Context(), cfg, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.host, "host", "", "`address` to listen on (default 127.0.0.1, or server_host)")
+	f.IntVar(&o.port, "port", 0, "TCP `port` to listen on, 0 for any (default 8000, or server_port)")
+	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM)")
+	f.StringVar(&o.key, "tls-key", "", "its private key, in `file` (PEM)")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) error {
+	scheme := "http"
+	if o.cert != "" {
+		scheme = "https"
+	}
+	err := assembly.Serve(ctx, cfg, assembly.ServerOptions{
+		Progress: newProgress(a.streams.Err, false),
+		Log:      slog.New(slog.NewTextHandler(a.streams.Err, &slog.HandlerOptions{Level: logLevel(cfg.LogLevel)})),
+		Version:  takoVersion(), CertFile: o.cert, KeyFile: o.key,
+		Ready: func(addr net.Addr) {
+			fmt.Fprintf(a.streams.Err, "tako: listening on %s://%s\n", scheme, addr)
+		},
+	})
+	if err != nil && ctx.Err() == nil {
+		return &exitError{code: exitFailed, msg: err.Error()}
+	}
+	if errors.Is(context.Cause(ctx), runner.ErrOperator) {
+		return nil // a stop that was asked for is no failure
+	}
+	return err
+}
+
+func logLevel(name string) slog.Level {
+	switch name {
+	case "DEBUG":
+		return slog.LevelDebug
+	case "WARNING":
+		return slog.LevelWarn
+	case "ERROR", "CRITICAL":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}

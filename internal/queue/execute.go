@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/runner"
+	"github.com/takovm/tako/internal/store"
+)
+
+// errStopping refuses work while the server stops.
+var errStopping = job.Errorf(job.KindUnavailable, "the server is stopping")
+
+// Execute runs a job while the caller waits, and returns its record, ended. The
+// job goes on when the caller is gone, unless the request asked to be cancelled
+// then; ctx is the caller's.
+func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Record, error) {
+	r, err := j.newRecord(req, o)
+	if err != nil {
+		return job.Record{}, err
+	}
+	r.ID, r.Sync = "api-"+r.ID, true
+	t, err := j.opts.Types.Resolve(req.JobType)
+	if err != nil {
+		return job.Record{}, err
+	}
+	if !j.enter() {
+		return job.Record{}, errStopping
+	}
+	defer j.tasks.Done()
+	waiting, cancel := both(ctx, j.taking)
+	defer cancel()
+	release, err := j.opts.Slots.Acquire(waiting, Want{Class: Sync, Priority: req.Priority, Key: o.Principal.Name, Memory: memoryOf(&req, t)})
+	if err != nil {
+		return job.Record{}, j.notAdmitted(ctx, err)
+	}
+	defer release()
+	return j.executeNow(ctx, r, t)
+}
+
+// memoryOf is what an attempt may hold, in bytes.
+func memoryOf(req *job.Request, t job.Type) int64 {
+	if m := req.Limits.Memory; m != nil {
+		return *m
+	}
+	return t.Limits.Memory
+}
+
+// enter counts one more sync job, unless the server stops.
+func (j *Jobs) enter() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.stopped {
+		j.tasks.Add(1)
+	}
+	return !j.stopped
+}
+
+// both ends with either context.
+func both(a, b context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(a)
+	stop := context.AfterFunc(b, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (j *Jobs) notAdmitted(caller context.Context, err error) error {
+	switch {
+	case errors.Is(err, ErrBusy):
+		return store.ErrQueueFull
+	case caller.Err() != nil:
+		return caller.Err()
+	case errors.Is(err, context.Canceled):
+		return errStopping
+	}
+	return err
+}
+
+// executeNow stores the record as running, runs it, and stores its end.
+func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type) (job.Record, error) {
+	// What was begun is finished, whoever goes away meanwhile.
+	ctx := context.WithoutCancel(caller)
+	now := j.now()
+	r.Status, r.StartedAt = job.Running, now
+	claim, existing, err := j.opts.Store.Begin(ctx, r, j.opts.Node)
+	if err != nil {
+		return job.Record{}, fmt.Errorf("storing the job: %w", err)
+	}
+	if existing != nil {
+		return j.Wait(caller, existing.ID)
+	}
+	running, cancel := j.until(claim)
+	defer cancel(nil)
+	if r.Request.CancelOnDisconnect {
+		defer context.AfterFunc(caller, func() { cancel(errCallerGone) })()
+	}
+	r = claim.Record
+	ended := j.run(running, claim, r, t)
+	// Tried again under the same claim: the caller waits, and no queue is asked.
+	for ended.Again && r.Attempt+1 < r.MaxAttempts && pause(running, j.backoff(r.Attempt)) {
+		r.Attempt++
+		ended = j.run(running, claim, r, t)
+	}
+	if errors.Is(context.Cause(running), runner.ErrOperator) {
+		ended = interrupted(ended)
+	}
+	return j.finish(ctx, claim, ended)
+}
+
+// interrupted is the end of a sync job that this server did not let go on: with
+// its caller goes the reason to run it again.
+func interrupted(ended job.Ended) job.Ended {
+	ended.Status = job.Failed
+	ended.Outcome.Error = &job.Failure{Type: "interrupted", Message: "job interrupted by server restart before completion"}
+	return ended
+}
+
+// until is the context of an attempt: it ends when somebody asks for that, when
+// the claim is lost, and with what this server does.
+func (j *Jobs) until(c store.Claim) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(j.working)
+	go func() {
+		select {
+		case <-c.Cancelled:
+			cancel(errCancelled)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// run runs an attempt of r under the claim c.
+func (j *Jobs) run(ctx context.Context, c store.Claim, r job.Record, t job.Type) job.Ended {
+	ctx, cancel := context.WithTimeoutCause(ctx, watchdog(&r.Request, t), errWatchdog)
+	defer cancel()
+	ended := j.opts.Executor.Run(ctx, &r, t, func(ctx context.Context, events []job.Event) error {
+		return j.opts.Store.Append(ctx, c, events, j.opts.MaxEventLog)
+	})
+	if errors.Is(context.Cause(ctx), errWatchdog) && ended.Status == job.Cancelled {
+		ended = j.watched(&r, t, ended)
+	}
+	return ended
+}
+
+// watched is the end of an attempt that the watchdog had to end.
+func (j *Jobs) watched(r *job.Record, t job.Type, ended job.Ended) job.Ended {
+	ended.Status = job.Timeout
+	ended.Outcome.EndedBy = job.EndedBy{Actor: job.ActorTimeout, Limit: "watchdog", Signal: "SIGKILL"}
+	ended.Outcome.Error = &job.Failure{Type: "execution_timeout", Message: fmt.Sprintf(
+		"Execution exceeded the watchdog budget of %ds (startup + execution + orchestration buffer); the sandbox was killed",
+		int(watchdog(&r.Request, t).Seconds()))}
+	return ended
+}
+
+// watchdog is longer than any attempt takes that keeps its own times.
+func watchdog(req *job.Request, t job.Type) time.Duration {
+	const orchestration = time.Minute
+	startup, execution := t.Limits.Startup, t.Limits.Execution
+	if req.StartupTimeout > 0 {
+		startup = time.Duration(req.StartupTimeout) * time.Second
+	}
+	if req.Timeout > 0 {
+		execution = time.Duration(req.Timeout) * time.Second
+	}
+	return startup + execution + orchestration
+}
+
+// finish stores an end, however long the database is away, and returns the
+// record as it is then.
+func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended) (job.Record, error) {
+	r := c.Record
+	r.Status, r.Outcome, r.EndedAt = ended.Status, ended.Outcome, j.now()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := j.opts.Store.Finish(ctx, c, ended.Status, ended.Outcome, ended.Events...)
+		if err == nil || errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrLost) {
+			return j.stored(ctx, r), nil
+		}
+		j.opts.Log.Error("storing the end of a job", "job", r.ID, "error", err)
+		if job.KindOf(err) != job.KindUnavailable || !pause(j.working, wait) {
+			return r, fmt.Errorf("storing the end of job %s: %w", r.ID, err)
+		}
+	}
+}
+
+// stored prefers the record as the store has it.
+func (j *Jobs) stored(ctx context.Context, r job.Record) job.Record {
+	if kept, err := j.opts.Store.Get(ctx, r.ID); err == nil {
+		return kept
+	}
+	return r
+}
+
+// backoff is the wait after attempt n, counted from 0.
+func (j *Jobs) backoff(n int) time.Duration {
+	const most = 30 * time.Second
+	return min(most, j.opts.RetryBase<<min(n, 10))
+}
+
+// pause waits for d; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,110 @@
+package queue
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/takovm/tako/internal/job"
+)
+
+// Origin is who asks for a job and how it came.
+type Origin struct {
+	Principal      job.Principal
+	CorrelationID  string
+	ClientIP       string
+	IdempotencyKey string
+	ParentID       string
+	Relationship   job.Relationship
+}
+
+// newRecord makes the record of a request that was accepted. The type's name
+// takes the place of one that is unknown, as far as that is allowed.
+func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
+	t, err := j.opts.Types.Resolve(req.JobType)
+	if err != nil {
+		return job.Record{}, err
+	}
+	if err := j.checkTimeout(req, t); err != nil {
+		return job.Record{}, err
+	}
+	if len(req.Input) == 0 {
+		req.Input = json.RawMessage("{}")
+	}
+	input, err := canonical(req.Input)
+	if err != nil {
+		return job.Record{}, job.Errorf(job.KindInvalid, "input_data: %w", err)
+	}
+	r := job.Record{
+		ID: newUUID(), Owner: o.Principal.Owner, ParentID: o.ParentID, Relationship: o.Relationship,
+		CorrelationID: o.CorrelationID, ClientIP: o.ClientIP, IdempotencyKey: o.IdempotencyKey, Request: req,
+		CodeHash: hash([]byte(req.Code)), InputHash: hash(input), JobType: t.Name, JobRef: t.Ref,
+		CreatedAt: j.now(), MaxAttempts: j.opts.MaxAttempts,
+	}
+	if req.Retry == job.RetryNever {
+		r.MaxAttempts = 1
+	}
+	r.Fingerprint, err = fingerprint(req, input)
+	return r, err
+}
+
+// checkTimeout holds what was asked for, and what the type has, to the
+// configured maximum, in the contract's words.
+func (j *Jobs) checkTimeout(req job.Request, t job.Type) error {
+	if req.Timeout > j.opts.MaxTimeout {
+		return job.Errorf(job.KindInvalid, "timeout must be less than or equal to the configured max_timeout (%d seconds)", j.opts.MaxTimeout)
+	}
+	if req.Timeout == 0 && int(t.Limits.Execution.Seconds()) > j.opts.MaxTimeout {
+		return job.Errorf(job.KindInvalid, "effective timeout must be less than or equal to the configured max_timeout (%d seconds)", j.opts.MaxTimeout)
+	}
+	return nil
+}
+
+// fingerprint is of everything that was asked for: the same key with anything
+// else is another request. The input counts by its canonical form.
+func fingerprint(req job.Request, canonicalInput []byte) (string, error) {
+	req.Input = canonicalInput
+	if req.JobType == "" {
+		req.JobType = "default"
+	}
+	data, err := json.Marshal(req)
+	if err != nil {
+		return "", fmt.Errorf("taking a request's fingerprint: %w", err)
+	}
+	return hash(data), nil
+}
+
+// canonical is JSON with sorted keys and no white space; numbers stay as they
+// were written.
+func canonical(raw json.RawMessage) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func hash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// newUUID is a random one (RFC 9562, version 4).
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // it does not fail (crypto/rand)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

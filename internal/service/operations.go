@@ -1,0 +1,223 @@
+//go:build tako_next
+
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+	"time"
+
+	"github.com/takovm/tako/internal/api"
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/store"
+)
+
+// newID is 128 random bits in hex.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // it does not fail (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// SubmitBatch stores all jobs of a batch, or none.
+func (s *Service) SubmitBatch(ctx context.Context, p job.Principal, b api.BatchSubmission) (store.Batch, error) {
+	requests := make([]job.Request, len(b.Items))
+	for i, item := range b.Items {
+		req, _, err := s.request(ctx, p, item)
+		if err != nil {
+			return store.Batch{}, &api.ItemError{Index: i, Err: err}
+		}
+		requests[i] = req
+	}
+	o := origin(p, b.Caller)
+	o.IdempotencyKey = b.IdempotencyKey
+	batch, index, err := s.Jobs.SubmitBatch(ctx, requests, queue.Group{Labels: b.Labels, WebhookURL: b.WebhookURL}, o)
+	if err != nil && index >= 0 {
+		err = &api.ItemError{Index: index, Err: err}
+	}
+	return batch, err
+}
+
+// Batch answers a batch that p sees.
+func (s *Service) Batch(ctx context.Context, p job.Principal, id string) (store.Batch, error) {
+	b, err := s.Store.Batch(ctx, id)
+	if err == nil && !p.Sees(b.Owner) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.Batch{}, err
+	}
+	return b, nil
+}
+
+// CancelBatch ends what is left of a batch.
+func (s *Service) CancelBatch(ctx context.Context, p job.Principal, id string) (store.Batch, error) {
+	if _, err := s.Batch(ctx, p, id); err != nil {
+		return store.Batch{}, err
+	}
+	return s.Store.CancelBatch(ctx, id)
+}
+
+// KeyByHash finds a stored key and notes, once a minute, that it is used.
+func (s *Service) KeyByHash(ctx context.Context, hash []byte) (job.Key, error) {
+	k, err := s.Store.KeyByHash(ctx, hash)
+	if err != nil {
+		return job.Key{}, err
+	}
+	now := time.Now().UTC()
+	if now.Sub(k.LastUsedAt) > time.Minute {
+		if err := s.Store.TouchKey(ctx, k.ID, now); err != nil {
+			s.Log.Warn("noting the use of a key", "key", k.ID, "error", err)
+		}
+	}
+	return k, nil
+}
+
+// CreateKey stores a key.
+func (s *Service) CreateKey(ctx context.Context, k job.Key) error { return s.Store.CreateKey(ctx, k) }
+
+// ListKeys answers all stored keys.
+func (s *Service) ListKeys(ctx context.Context) ([]job.Key, error) { return s.Store.ListKeys(ctx) }
+
+// DeleteKey removes a key.
+func (s *Service) DeleteKey(ctx context.Context, id string) error { return s.Store.DeleteKey(ctx, id) }
+
+// Health is how the server is, without asking anybody.
+func (s *Service) Health(context.Context) api.Health {
+	u := s.Slots.Usage()
+	return api.Health{
+		Ready: s.ready.Load(),
+		Engine: api.Engine{
+			Name: s.Engine.Name, Version: s.Engine.Version, Platform: s.Engine.Platform, Isolation: "gvisor", Ready: true,
+		},
+		Breaker: api.Breaker{State: "closed"},
+		Pool:    api.Pool{Pending: u.Waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},
+	}
+}
+
+// Pool counts what waits and runs.
+func (s *Service) Pool(ctx context.Context) (api.Pool, error) {
+	stats, err := s.Store.Stats(ctx)
+	if err != nil {
+		return api.Pool{}, err
+	}
+	return api.Pool{Pending: stats.Queued, Running: stats.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue}, nil
+}
+
+// DeadLetters lists what was given up.
+func (s *Service) DeadLetters(ctx context.Context, errorType string, limit, offset int) ([]store.DeadLetter, bool, error) {
+	return s.Store.DeadLetters(ctx, errorType, limit, offset)
+}
+
+// DeadLetterStats counts dead letters by error type.
+func (s *Service) DeadLetterStats(ctx context.Context) (map[string]int, error) {
+	return s.Store.DeadLetterStats(ctx)
+}
+
+// DeleteDeadLetter removes one.
+func (s *Service) DeleteDeadLetter(ctx context.Context, id int64) error {
+	return s.Store.DeleteDeadLetter(ctx, id)
+}
+
+// ReplayDeadLetter submits the job of a dead letter again and removes it.
+func (s *Service) ReplayDeadLetter(ctx context.Context, p job.Principal, id int64, c api.Caller) (job.Record, error) {
+	d, err := s.Store.DeadLetter(ctx, id)
+	if err != nil {
+		return job.Record{}, err
+	}
+	r, err := s.Rerun(ctx, p, d.JobID, api.Derivation{Caller: c})
+	if err != nil {
+		return job.Record{}, err
+	}
+	return r, s.Store.DeleteDeadLetter(ctx, id)
+}
+
+// Deliveries lists webhooks that p sees.
+func (s *Service) Deliveries(ctx context.Context, p job.Principal, jobID string, limit, offset int) ([]store.Delivery, bool, error) {
+	if jobID != "" {
+		if _, err := s.Jobs.Get(ctx, p, jobID); err != nil {
+			return nil, false, err
+		}
+	}
+	list, more, err := s.Store.ListDeliveries(ctx, jobID, limit, offset)
+	if p.Can(job.ScopeAdmin) || err != nil {
+		return list, more, err
+	}
+	var own []store.Delivery
+	for _, d := range list {
+		if p.Sees(d.Owner) {
+			own = append(own, d)
+		}
+	}
+	return own, more, nil
+}
+
+// ListJobTypes answers all job types.
+func (s *Service) ListJobTypes(context.Context) ([]api.JobType, error) {
+	var all []api.JobType
+	for _, t := range s.Types.List() {
+		all = append(all, jobType(t))
+	}
+	return all, nil
+}
+
+// jobType says that a type without packages of its own needs no build.
+func jobType(t config.JobType) api.JobType {
+	return api.JobType{JobType: t, Built: len(t.Requirements) == 0 && t.BaseImage == ""}
+}
+
+// JobType answers one.
+func (s *Service) JobType(_ context.Context, name string) (api.JobType, error) {
+	t, ok := s.Types.Get(name)
+	if !ok {
+		return api.JobType{}, store.ErrNotFound
+	}
+	return jobType(t), nil
+}
+
+// errNoTypes refuses what comes with environments.
+func errNoTypes() error {
+	return job.Errorf(job.KindUnavailable, "job types are those of the configuration file in this version").
+		WithHint("add the type to job_types there and restart the server")
+}
+
+// CreateJobType is not possible yet.
+func (s *Service) CreateJobType(context.Context, config.JobType) (api.JobType, error) {
+	return api.JobType{}, errNoTypes()
+}
+
+// ReplaceJobType is not possible yet.
+func (s *Service) ReplaceJobType(context.Context, config.JobType) (api.JobType, error) {
+	return api.JobType{}, errNoTypes()
+}
+
+// DeleteJobType is not possible yet.
+func (s *Service) DeleteJobType(context.Context, string) error { return errNoTypes() }
+
+// BuildJobType answers for types that need no build; others cannot be built
+// yet.
+func (s *Service) BuildJobType(ctx context.Context, name, _ string) (api.Build, error) {
+	t, err := s.JobType(ctx, name)
+	if err != nil {
+		return api.Build{}, err
+	}
+	if !t.Built {
+		return api.Build{}, job.Errorf(job.KindUnavailable, "job type %s needs packages, which this version cannot install", name)
+	}
+	return api.Build{}, job.Errorf(job.KindUnavailable, "job type %s needs no build: it runs in this machine's own Python", name)
+}
+
+// JobTypeVersions are none: nothing is built.
+func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build, error) {
+	_, err := s.JobType(ctx, name)
+	return nil, err
+}
+
+// BuildLog is of no build.
+func (s *Service) BuildLog(context.Context, string, string) (io.ReadCloser, error) {
+	return nil, store.ErrNotFound
+}

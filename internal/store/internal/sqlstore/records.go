@@ -1,0 +1,169 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/store"
+)
+
+// Get reads a record.
+func (s *Store) Get(ctx context.Context, id string) (job.Record, error) {
+	var r row
+	found := false
+	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		return q.Each(ctx, fullQuery+"WHERE r.id = $1", []any{id}, func(scan Scan) error {
+			found = true
+			return r.scanFull(scan)
+		})
+	})
+	if err != nil {
+		return job.Record{}, wrap("reading a job", err)
+	}
+	if !found {
+		return job.Record{}, store.ErrNotFound
+	}
+	return r.Record, nil
+}
+
+// List reads a page of records. The page is chosen in the index before requests
+// and outcomes are read.
+func (s *Store) List(ctx context.Context, f store.Filter) (records []job.Record, more bool, err error) {
+	if f.Limit < 1 || f.Offset < 0 {
+		return nil, false, invalid("limit is %d and offset %d: they must be at least 1 and 0", f.Limit, f.Offset)
+	}
+	where, args := conditions(f)
+	order := "created_at DESC, seq DESC"
+	switch {
+	case f.Ascending && f.BatchID != "":
+		order = "batch_index, seq"
+	case f.Ascending:
+		order = "created_at, seq"
+	}
+	page := fmt.Sprintf("SELECT seq FROM records%s ORDER BY %s LIMIT %d OFFSET %d", where, order, f.Limit+1, f.Offset)
+	query := fullQuery + "WHERE r.seq IN (" + page + ") ORDER BY " + order2(order)
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		return q.Each(ctx, query, args, func(scan Scan) error {
+			var r row
+			if err := r.scanFull(scan); err != nil {
+				return err
+			}
+			records = append(records, r.Record)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, false, wrap("listing jobs", err)
+	}
+	if len(records) > f.Limit {
+		return records[:f.Limit], true, nil
+	}
+	return records, false, nil
+}
+
+// order2 is an order of records for a join.
+func order2(order string) string {
+	columns := strings.Split(order, ", ")
+	for i, c := range columns {
+		columns[i] = "r." + c
+	}
+	return strings.Join(columns, ", ")
+}
+
+// conditions is the WHERE of a filter.
+func conditions(f store.Filter) (string, []any) {
+	var terms []string
+	var args []any
+	add := func(term string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			term = strings.Replace(term, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		terms = append(terms, term)
+	}
+	if f.Owner != nil {
+		add("owner = ?", *f.Owner)
+	}
+	for _, c := range []struct{ column, value string }{{"status", f.Status}, {"job_type", f.JobType}} {
+		if c.value != "" {
+			add(c.column+" = ?", c.value)
+		}
+	}
+	// The indexes of these two hold what is in a batch or has a parent.
+	for _, c := range []struct{ column, value string }{{"batch_id", f.BatchID}, {"parent_id", f.ParentID}} {
+		if c.value != "" {
+			add(c.column+" = ? AND "+c.column+" <> ''", c.value)
+		}
+	}
+	names := make([]string, 0, len(f.Labels))
+	for name := range f.Labels {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		add("seq IN (SELECT seq FROM record_labels WHERE name = ? AND value = ?)", name, f.Labels[name])
+	}
+	if len(terms) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(terms, " AND "), args
+}
+
+// Begin stores a sync record as running.
+func (s *Store) Begin(ctx context.Context, r job.Record, node store.Node) (store.Claim, *job.Record, error) {
+	if err := checkNew(&r); err != nil {
+		return store.Claim{}, nil, err
+	}
+	now := s.instant()
+	r.Sync, r.Status, r.StartedAt, r.QueuedAt = true, job.Running, now, time.Time{}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = now
+	}
+	r.CreatedAt = stamp(r.CreatedAt)
+	fresh := row{Record: r, node: node.Name, life: s.life, lease: nanos(now.Add(node.Lease)), webhook: r.Request.WebhookURL}
+	for {
+		claim, existing, err := s.begin(ctx, fresh)
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		return claim, existing, wrap("storing a job", err)
+	}
+}
+
+func (s *Store) begin(ctx context.Context, fresh row) (claim store.Claim, existing *job.Record, err error) {
+	c := s.claims.add(fresh.Record, fresh.node)
+	err = s.write(ctx, "begin", func(ctx context.Context, t *txn) error {
+		existing = nil
+		if fresh.IdempotencyKey != "" {
+			known, found, err := knownRecord(ctx, t, fresh)
+			if err != nil {
+				return err
+			}
+			if found {
+				existing = &known
+				return nil
+			}
+		}
+		r := fresh
+		r.eventSeq = 1
+		if err := t.insertNew(ctx, &r); err != nil {
+			return err
+		}
+		r.eventSeq = 0 // which logStatus counts for itself
+		if err := t.point("record"); err != nil {
+			return err
+		}
+		t.changed(r.ID)
+		return t.logStatus(ctx, &r)
+	})
+	if err != nil || existing != nil {
+		s.claims.remove(c)
+		return store.Claim{}, existing, err
+	}
+	return c.claim(), nil, nil
+}

@@ -1,0 +1,228 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/internal/entry"
+)
+
+// errAgain undoes a transaction that lost a race for an idempotency key; the
+// next one finds the winner.
+var errAgain = errors.New("an idempotency key was taken meanwhile")
+
+// Submit stores records as queued.
+func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]job.Record, error) {
+	rows, err := s.queuedRows(records)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	fits, err := s.room.take(ctx, s, len(rows), max)
+	if err != nil {
+		return nil, wrap("counting the queue", err)
+	}
+	if !fits {
+		return s.knownAll(ctx, rows)
+	}
+	defer s.room.done(len(rows))
+	var stored []job.Record
+	for {
+		err := s.write(ctx, "submit", func(ctx context.Context, t *txn) (err error) {
+			stored, err = t.submit(ctx, rows, nil)
+			return err
+		})
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		if err != nil {
+			return nil, wrap("storing jobs", err)
+		}
+		return stored, nil
+	}
+}
+
+// queuedRows makes rows of what is to be submitted.
+func (s *Store) queuedRows(records []job.Record) ([]row, error) {
+	now := s.instant()
+	rows := make([]row, len(records))
+	for i, r := range records {
+		if err := checkNew(&r); err != nil {
+			return nil, err
+		}
+		r.Sync, r.Status, r.QueuedAt = false, job.Queued, now
+		if r.CreatedAt.IsZero() {
+			r.CreatedAt = now
+		}
+		r.CreatedAt = stamp(r.CreatedAt)
+		rows[i] = row{Record: r, webhook: r.Request.WebhookURL}
+	}
+	return rows, nil
+}
+
+// checkNew refuses what no database could keep, and clears what only a store
+// sets.
+func checkNew(r *job.Record) error {
+	if r.ID == "" {
+		return invalid("a record without an id")
+	}
+	if r.Request.Priority == 0 {
+		r.Request.Priority = 2
+	}
+	if r.Request.Priority < 1 || r.Request.Priority > 4 {
+		return invalid("priority is %d: it must be between 1 and 4", r.Request.Priority)
+	}
+	r.Attempt, r.Interruptions, r.Attempts, r.CancelRequested = 0, 0, nil, false
+	r.StartedAt, r.EndedAt, r.Outcome = time.Time{}, time.Time{}, job.Outcome{}
+	return nil
+}
+
+// submit stores rows with their entries. Those for which held answers true
+// stay outside the queue.
+func (t *txn) submit(ctx context.Context, rows []row, held func(i int) bool) ([]job.Record, error) {
+	out := make([]job.Record, len(rows))
+	fresh, twins, err := t.sortOut(ctx, rows, out)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry.Entry, len(fresh))
+	for n, i := range fresh {
+		r := rows[i].Request
+		entries[n] = entry.Entry{Record: rows[i].ID, Priority: r.Priority, At: future(r.RunAt, t.s.now()), Held: held != nil && held(i)}
+	}
+	ids, err := t.InsertEntries(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.point("entries"); err != nil {
+		return nil, err
+	}
+	for _, i := range fresh {
+		r := rows[i]
+		r.entry = ids[r.ID]
+		if err := t.insertNew(ctx, &r); err != nil {
+			return nil, err
+		}
+		out[i] = r.Record
+		t.changed(r.ID)
+		t.notice.Wake = true
+	}
+	for i, twin := range twins {
+		out[i] = out[twin]
+	}
+	return out, nil
+}
+
+// sortOut finds what was submitted before, in the database (into out) and among
+// the rows themselves (twins: which repeats which).
+func (t *txn) sortOut(ctx context.Context, rows []row, out []job.Record) (fresh []int, twins map[int]int, err error) {
+	type key struct{ owner, key string }
+	seen := map[key]int{}
+	for i, r := range rows {
+		if r.IdempotencyKey == "" {
+			fresh = append(fresh, i)
+			continue
+		}
+		k := key{r.Owner, r.IdempotencyKey}
+		if first, ok := seen[k]; ok {
+			if rows[first].Fingerprint != r.Fingerprint {
+				return nil, nil, store.ErrConflict
+			}
+			if twins == nil {
+				twins = map[int]int{}
+			}
+			twins[i] = first
+			continue
+		}
+		seen[k] = i
+		known, found, err := knownRecord(ctx, t, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		if found {
+			out[i] = known
+			continue
+		}
+		fresh = append(fresh, i)
+	}
+	return fresh, twins, nil
+}
+
+// insertNew stores a row that was not there a moment ago.
+func (t *txn) insertNew(ctx context.Context, r *row) error {
+	inserted, err := r.insert(ctx, t)
+	if err != nil || inserted {
+		return err
+	}
+	if r.IdempotencyKey != "" {
+		if _, found, err := knownRecord(ctx, t, *r); err != nil || found {
+			return errors.Join(errAgain, err)
+		}
+	}
+	return invalid("there is a job with the id %s already", r.ID)
+}
+
+// knownRecord finds the record that an idempotency key made.
+func knownRecord(ctx context.Context, q Querier, r row) (known job.Record, found bool, err error) {
+	var have row
+	err = q.Each(ctx, fullQuery+"WHERE r.owner = $1 AND r.idempotency_key = $2 AND r.idempotency_key <> ''",
+		[]any{r.Owner, r.IdempotencyKey}, func(scan Scan) error {
+			found = true
+			return have.scanFull(scan)
+		})
+	if err != nil || !found {
+		return job.Record{}, false, err
+	}
+	if have.Fingerprint != r.Fingerprint {
+		return job.Record{}, false, store.ErrConflict
+	}
+	return have.Record, true, nil
+}
+
+// knownAll answers a submission that does not fit: what was accepted before
+// stays accepted.
+func (s *Store) knownAll(ctx context.Context, rows []row) ([]job.Record, error) {
+	out := make([]job.Record, len(rows))
+	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		for i, r := range rows {
+			if r.IdempotencyKey == "" {
+				return store.ErrQueueFull
+			}
+			known, found, err := knownRecord(ctx, q, r)
+			if err != nil {
+				return err
+			}
+			if !found {
+				return store.ErrQueueFull
+			}
+			out[i] = known
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, wrap("storing jobs", err)
+	}
+	return out, nil
+}
+
+// instant is now, as the database keeps it.
+func (s *Store) instant() time.Time { return stamp(s.now()) }
+
+// stamp is t as it comes back from the database.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.Unix(0, t.UnixNano()).UTC()
+}
+
+// future is t if it is still to come, else none: an entry that may run now
+// needs no schedule.
+func future(t, now time.Time) time.Time {
+	if t.After(now) {
+		return t
+	}
+	return time.Time{}
+}

@@ -1,0 +1,322 @@
+// Package store is the contract of what keeps records, their event logs and the
+// queue. Its drivers are sqlite (one file, the default) and postgres; storetest
+// is the suite that each of them passes.
+//
+// # Vocabulary
+//
+// A record is one execution (job.Record). An entry is its place in the queue:
+// a job of River's, inserted and completed in the same transaction as the
+// record. A claim is the right to run one attempt, held by one server under a
+// lease that it renews; a claim whose lease has run out belongs to nobody. A
+// node is one server process.
+//
+// # What holds
+//
+// What a call has returned without an error is on disk (SQLite: synchronous
+// FULL in WAL mode; PostgreSQL: synchronous_commit on). A record that has ended
+// is never changed. A record whose status is queued has exactly one entry; one
+// that is running has exactly one claim. Two servers never hold a claim of the
+// same record whose leases both stand.
+//
+// A claim is of one attempt in one life of a server: what a server that was
+// started again under the same name reports for its earlier life is refused.
+//
+// Statuses are told in the log by the store itself: taking a claim appends a
+// status event {"status": "running"}, giving one back {"status": "queued"}, and
+// every end, whoever brings it about, the end event {"status": "..."}, in the
+// transaction that makes it so. A log has one end event, its last.
+//
+// # Errors
+//
+// Every error is a *job.Error, wraps one of the sentinels below, or is the
+// context's. A database that cannot be reached, is locked for too long or is
+// full is job.KindUnavailable, and nothing was changed, with one exception that
+// no database can avoid: a connection that breaks during the commit leaves
+// open whether it happened. Asking again settles it: Submit by its idempotency
+// key or record id, Finish by ErrEnded, the rest by being repeatable.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/takovm/tako/internal/job"
+)
+
+var (
+	// ErrNotFound is answered for what is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrQueueFull refuses a submission; nothing was stored.
+	ErrQueueFull = errors.New("the queue is full")
+	// ErrConflict refuses an idempotency key that was used for something else.
+	ErrConflict = errors.New("idempotency key reused with different payload")
+	// ErrEnded refuses to change a record that has ended.
+	ErrEnded = errors.New("the job has ended")
+	// ErrLost is answered to whoever reports on a claim that is no longer theirs.
+	ErrLost = errors.New("the claim is held by another server")
+)
+
+// Store is a database.
+type Store interface {
+	Records
+	Queue
+	Events
+	Batches
+	Keys
+	DeadLetters
+	Deliveries
+	Uploads
+
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+	// Backup writes a consistent copy to path, a new file, while others go on.
+	// PostgreSQL has pg_dump for that and answers job.KindInvalid.
+	Backup(ctx context.Context, path string) error
+	// Stats counts for metrics.
+	Stats(ctx context.Context) (Stats, error)
+	Close() error
+}
+
+// Stats are counts of now.
+type Stats struct {
+	Queued, Running int
+	// OldestQueued is when the record that waits longest became ready to run.
+	OldestQueued time.Time
+	DeadLetters  int
+	SizeBytes    int64 // of the database, where it can be told
+}
+
+// Records are executions.
+type Records interface {
+	Get(ctx context.Context, id string) (job.Record, error)
+	// List answers records newest first, and whether there are more.
+	List(ctx context.Context, f Filter) (records []job.Record, more bool, err error)
+	// Begin stores a sync record as running and returns its claim, which Finish
+	// ends. With an idempotency key that was used before for the same
+	// fingerprint it stores nothing and returns the record of then; for another
+	// one, ErrConflict.
+	Begin(ctx context.Context, r job.Record, node Node) (c Claim, existing *job.Record, err error)
+	// Delete removes a record that has ended, with its events and deliveries.
+	// ErrNotFound, or job.KindInvalid for one that has not ended.
+	Delete(ctx context.Context, id string) error
+	// DeleteBefore removes up to limit records that ended before t, and returns
+	// how many it removed; batches go when none of their records is left.
+	DeleteBefore(ctx context.Context, t time.Time, limit int) (int, error)
+	// Blobs reports which of the digests some record, upload or dead letter
+	// still refers to.
+	Blobs(ctx context.Context, digests []string) (used map[string]bool, err error)
+}
+
+// Filter chooses records. Empty fields choose all.
+type Filter struct {
+	Owner    *string // nil is everybody's
+	Status   string  // unknown ones match nothing
+	JobType  string
+	BatchID  string
+	ParentID string
+	Labels   map[string]string // all of them
+	Limit    int               // at least 1
+	Offset   int
+	// Ascending lists oldest first, batches by their index.
+	Ascending bool
+}
+
+// Queue is how jobs wait and are handed out.
+type Queue interface {
+	// Submit stores records as queued, each with its entry, all or none, in one
+	// transaction. Where a record's idempotency key was used before (per owner)
+	// for the same fingerprint, the record of then is returned in its place; for
+	// another, the error is ErrConflict. ErrQueueFull when more than max would
+	// wait; max 0 is no bound. Between several servers the bound is kept within
+	// what they accept in 100 ms. Ids that are taken are job.KindInvalid.
+	Submit(ctx context.Context, records []job.Record, max int) ([]job.Record, error)
+	// Work hands out claims to handle, each in a goroutine of its own, until ctx
+	// ends; it returns when the last handle has returned. Before it takes an
+	// entry from the queue it acquires a slot from slots. Entries are taken by
+	// priority, then by age; those with RunAt in the future wait for it. A
+	// handle that returns without Finish, Retry or Release has its claim
+	// released as interrupted, to run again after a second. The context of a
+	// handle does not end with ctx: that one says take no more. One call at a
+	// time. An error means that work could not be started.
+	Work(ctx context.Context, node Node, slots Slots, handle func(ctx context.Context, c Claim)) error
+	// Renew extends the leases of the claims this store handed out, sync ones
+	// included. Call it several times per lease. Those that are no longer the
+	// node's, or were asked to end, have Cancelled closed.
+	Renew(ctx context.Context, node string, lease time.Time) error
+	// Finish ends a record with that outcome, and its entry, in one
+	// transaction, and schedules what follows: the webhook's delivery, its
+	// batch's end. The events more come before the end event. ErrLost, ErrEnded,
+	// ErrNotFound.
+	Finish(ctx context.Context, c Claim, status job.Status, out job.Outcome, more ...job.Event) error
+	// Retry puts a record back into the queue after an attempt that failed for
+	// the infrastructure's sake, to run at or after at. One whose end was asked
+	// for ends as cancelled instead. ErrLost, ErrEnded, ErrNotFound.
+	Retry(ctx context.Context, c Claim, failure job.Failure, at time.Time) error
+	// Release puts a record back because its server stops: an interruption, not
+	// an attempt. It keeps its place among those of its priority. One whose end
+	// was asked for ends as cancelled, a sync one as interrupted. Errors as of
+	// Retry.
+	Release(ctx context.Context, c Claim) error
+	// Cancel ends a queued record at once, or marks a running one: its node
+	// hears of it through Cancelled. It returns the record as it is then.
+	// ErrNotFound, ErrEnded.
+	Cancel(ctx context.Context, id string) (job.Record, error)
+	// Recover takes back the claims of dead nodes: those whose lease ended
+	// before now, and all of node's own from an earlier life. Queued records
+	// run again until they were interrupted more than limit times; sync ones,
+	// and those with job.RetryNever, fail as interrupted. It returns what it
+	// changed. Call it at the start, and then about once per lease.
+	Recover(ctx context.Context, node string, now time.Time, limit int) ([]job.Record, error)
+	// Position is how many entries would be taken before this one, counted
+	// from 1; 0 if it does not wait. One that waits for its RunAt counts those
+	// that may run already.
+	Position(ctx context.Context, id string) (int, error)
+	// Follow calls changed with the id of every record that changed on any
+	// node, soon after the change was committed, until ctx ends. Ids may be
+	// repeated; "" means that some may have been missed. The first call is
+	// changed(""): nothing that is committed after it goes unnoticed.
+	Follow(ctx context.Context, changed func(id string)) error
+}
+
+// Node is a server process.
+type Node struct {
+	Name string // unique among live ones
+	// Lease is how long a claim stands without being renewed.
+	Lease time.Duration
+}
+
+// Slots bound what runs at once.
+type Slots interface {
+	// Acquire waits for a slot. The release may be called once.
+	Acquire(ctx context.Context) (release func(), err error)
+	// TryAcquire takes a slot if one is free now: claims that share a
+	// transaction share its cost.
+	TryAcquire() (release func(), ok bool)
+}
+
+// Claim is the right to run one attempt.
+type Claim struct {
+	Record job.Record // as it is now: running, this attempt
+	Node   string
+	// Cancelled is closed when somebody asks for the end of this job, and when
+	// the claim is found to be lost.
+	Cancelled <-chan struct{}
+}
+
+// Events are the logs of jobs.
+type Events interface {
+	// Append adds events to the log of a running job. Their Seq is given by
+	// the store, and their Attempt where it is less than 0. Beyond max bytes of
+	// data in all (0 is no bound) it adds one job.EventTruncated and then
+	// nothing but status and end events. ErrLost, ErrEnded, ErrNotFound.
+	Append(ctx context.Context, c Claim, events []job.Event, max int64) error
+	// Events answers up to limit events after seq, in order.
+	Events(ctx context.Context, id string, after int64, limit int) ([]job.Event, error)
+}
+
+// Batch is a group of jobs that were submitted together.
+type Batch struct {
+	ID             string
+	Owner          string
+	Total          int
+	Status         string // running, finished, cancelled
+	Counts         map[job.Status]int
+	Labels         map[string]string
+	WebhookURL     string
+	IdempotencyKey string
+	Fingerprint    string
+	CreatedAt      time.Time
+	EndedAt        time.Time
+}
+
+// Batches are groups of jobs.
+type Batches interface {
+	// SubmitBatch stores a batch and its records, all or none. Those beyond
+	// what the queue takes (max, 0 is no bound) wait in the store as queued and
+	// are fed into it as it drains. An idempotency key works as with Submit;
+	// those of the records are refused (job.KindInvalid).
+	SubmitBatch(ctx context.Context, b Batch, records []job.Record, max int) (Batch, error)
+	Batch(ctx context.Context, id string) (Batch, error)
+	// CancelBatch ends what waits and marks what runs. ErrNotFound; ErrEnded
+	// where nothing of it was left.
+	CancelBatch(ctx context.Context, id string) (Batch, error)
+}
+
+// Keys are stored API keys.
+type Keys interface {
+	CreateKey(ctx context.Context, k job.Key) error
+	KeyByHash(ctx context.Context, hash []byte) (job.Key, error)
+	Key(ctx context.Context, id string) (job.Key, error)
+	ListKeys(ctx context.Context) ([]job.Key, error)
+	DeleteKey(ctx context.Context, id string) error
+	TouchKey(ctx context.Context, id string, at time.Time) error
+}
+
+// DeadLetter is a job that tako could not bring to an end of its own.
+type DeadLetter struct {
+	ID            int64
+	JobID         string
+	JobData       []byte // JSON, the redacted summary
+	ErrorType     string
+	ErrorMessage  string
+	RetryCount    int
+	CreatedAt     time.Time
+	ClientIP      string
+	CorrelationID string
+	Owner         string
+}
+
+// DeadLetters are kept apart from the records they are about.
+type DeadLetters interface {
+	AddDeadLetter(ctx context.Context, d DeadLetter) error
+	DeadLetters(ctx context.Context, errorType string, limit, offset int) (list []DeadLetter, more bool, err error)
+	DeadLetter(ctx context.Context, id int64) (DeadLetter, error)
+	DeadLetterStats(ctx context.Context) (map[string]int, error)
+	DeleteDeadLetter(ctx context.Context, id int64) error
+	DeleteDeadLettersBefore(ctx context.Context, t time.Time) (int, error)
+}
+
+// Delivery is a webhook that is due, was delivered or was given up.
+type Delivery struct {
+	ID          string
+	JobID       string // or
+	BatchID     string
+	Owner       string
+	URL         string
+	Status      string // pending, delivered, failed
+	Tries       int
+	NextAt      time.Time
+	LastStatus  int // of HTTP; 0 before an answer
+	LastError   string
+	CreatedAt   time.Time
+	DeliveredAt time.Time
+}
+
+// Deliveries are webhooks. Finish and the end of a batch make them.
+type Deliveries interface {
+	// ClaimDelivery returns one that is due and hides it for lease; ErrNotFound
+	// when none is.
+	ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration) (Delivery, error)
+	// SaveDelivery stores the outcome of a try.
+	SaveDelivery(ctx context.Context, d Delivery) error
+	// ListDeliveries answers newest first, those of a job or batch where id is
+	// not empty, those of an owner where that is not nil.
+	ListDeliveries(ctx context.Context, owner *string, id string, limit, offset int) (list []Delivery, more bool, err error)
+}
+
+// Upload is a file that was sent ahead of the job that wants it.
+type Upload struct {
+	ID        string
+	Owner     string
+	SizeBytes int64
+	SHA256    string
+	CreatedAt time.Time
+}
+
+// Uploads are kept for a day.
+type Uploads interface {
+	AddUpload(ctx context.Context, u Upload) error
+	Upload(ctx context.Context, id string) (Upload, error)
+	DeleteUploadsBefore(ctx context.Context, t time.Time) (int, error)
+}
