@@ -7,13 +7,10 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/takovm/tako/internal/job"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // line is a queue of people at slots: each waits in a goroutine of its own and
 // says when it has got one.
