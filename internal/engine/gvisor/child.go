@@ -142,9 +142,8 @@ func closeInherited(args []string) error {
 	return closeAbove(last)
 }
 
-// closeAbove closes every socket, file and pipe with a number above last. What
-// else there is belongs to Go's runtime: its poller is an anonymous inode,
-// which has no file type.
+// closeAbove closes what was inherited with a number above last: all that is
+// open without close-on-exec, for this process opens nothing without it.
 func closeAbove(last int) error {
 	const most, chunk = 1 << 16, 1 << 12
 	var limit unix.Rlimit
@@ -162,8 +161,10 @@ func closeAbove(last int) error {
 			return fmt.Errorf("closing inherited descriptors: %w", err)
 		}
 		for _, f := range fds {
-			var st unix.Stat_t
-			if f.Revents&unix.POLLNVAL != 0 || unix.Fstat(int(f.Fd), &st) != nil || st.Mode&unix.S_IFMT == 0 {
+			if f.Revents&unix.POLLNVAL != 0 {
+				continue
+			}
+			if flags, err := unix.FcntlInt(uintptr(f.Fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 				continue
 			}
 			if err := unix.Close(int(f.Fd)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/engine"
 )
@@ -106,5 +107,35 @@ func TestFindAnnotations(t *testing.T) {
 		if _, err := findAnnotations([]byte(bad)); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
+	}
+}
+
+// What a launcher has open for other sandboxes, whatever it is, stays with it:
+// gVisor makes sockets and event descriptors that a fork inherits.
+func TestCloseAbove(t *testing.T) {
+	const high = 500
+	made := func(command int) int {
+		t.Helper()
+		event, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(event)
+		fd, err := unix.FcntlInt(uintptr(event), command, high)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	inherited, own := made(unix.F_DUPFD), made(unix.F_DUPFD_CLOEXEC)
+	defer unix.Close(own)
+	if err := closeAbove(high - 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(inherited), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the inherited one is still open: %v", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(own), unix.F_GETFD, 0); err != nil {
+		t.Errorf("its own is closed: %v", err)
 	}
 }
