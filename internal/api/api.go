@@ -1,18 +1,16 @@
-//go:build tako_next
-
 package api
 
 import (
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/takovm/tako/internal/api/schema"
-	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/auth"
 )
 
 // API answers HTTP. It has no life of its own: no goroutine outlives a request.
@@ -21,21 +19,16 @@ type API struct {
 	service  Service
 	tables   *tables
 	router   *router
-	keys     [][sha256.Size]byte // hashes of the configured ones
-	limiter  *limiter
-	proxies  proxies
+	limiter  *auth.Limiter          // nil limits nothing
 	document func() ([]byte, error) // the OpenAPI document as JSON
 }
 
 // New makes the API of a service.
 func New(o Options, s Service) *API {
 	o = o.withDefaults()
-	a := &API{
-		options: o, service: s, tables: newTables(o),
-		limiter: newLimiter(o.RateRequests, o.RateWindow), proxies: newProxies(o.TrustedProxies),
-	}
-	for _, key := range o.APIKeys {
-		a.keys = append(a.keys, sha256.Sum256([]byte(key)))
+	a := &API{options: o, service: s, tables: newTables(o)}
+	if o.RateLimit {
+		a.limiter = auth.NewLimiter(auth.LimitOptions{Requests: o.RateRequests, Window: o.RateWindow, Now: o.Now})
 	}
 	a.router = newRouter(a.routes())
 	a.document = sync.OnceValues(func() ([]byte, error) { return encode(a.openAPI()) })
@@ -43,16 +36,29 @@ func New(o Options, s Service) *API {
 }
 
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{api: a, w: &writer{ResponseWriter: w}, r: r, correlationID: correlationID(r), clientIP: a.proxies.clientIP(r)}
+	out := &writer{ResponseWriter: w}
+	c := &call{api: a, w: out, r: r, correlationID: correlationID(r), client: a.options.Proxies.Client(r.RemoteAddr, r.Header)}
+	if observe := a.options.Observe; observe != nil {
+		began := time.Now()
+		defer func() { observe(c.pattern(), r.Method, out.status, time.Since(began)) }()
+	}
 	setSecurityHeaders(w.Header())
 	w.Header().Set(correlationHeader, c.correlationID)
 	defer c.recover()
 	if err := c.serve(); err != nil {
-		if c.w.(*writer).began {
+		if out.began() {
 			panic(http.ErrAbortHandler) // the answer is cut off, and the client has to see that
 		}
 		c.refuse(err)
 	}
+}
+
+// pattern names the route for counting; what strangers make up is one name.
+func (c *call) pattern() string {
+	if c.route == nil {
+		return "none"
+	}
+	return c.route.pattern
 }
 
 // serve is the order of checks; the contract fixes it.
@@ -82,17 +88,14 @@ func (c *call) serve() error {
 func (c *call) admit() error {
 	open := c.route != nil && c.route.open || exempt(c.r.URL.Path)
 	if open {
-		c.principal = everyone()
+		c.principal = auth.Anonymous()
 		return nil
 	}
-	p, err := c.api.authenticate(c.r)
-	if err != nil {
+	var err error
+	if c.principal, c.known, err = c.api.authenticate(c.r); err != nil {
 		return err
 	}
-	if p != nil {
-		c.principal, c.known = *p, true
-	}
-	if err := c.api.checkRate(c); err != nil {
+	if err := c.checkRate(); err != nil {
 		return err
 	}
 	if !c.known {
@@ -163,25 +166,31 @@ func (c *call) recover() {
 	}
 	c.api.options.Log.ErrorContext(c.r.Context(), "request panicked", "correlation_id", c.correlationID,
 		"method", c.r.Method, "path", c.r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-	if c.w.(*writer).began {
+	if c.w.(*writer).began() {
 		panic(http.ErrAbortHandler)
 	}
 	c.refuse(&statusError{status: http.StatusInternalServerError, detail: internalError})
 }
 
-// writer knows whether an answer has begun.
+// writer knows whether an answer has begun, and which.
 type writer struct {
 	http.ResponseWriter
-	began bool
+	status int // 0 before it has begun
 }
 
+func (w *writer) began() bool { return w.status != 0 }
+
 func (w *writer) WriteHeader(status int) {
-	w.began = true
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *writer) Write(b []byte) (int, error) {
-	w.began = true
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
 	return w.ResponseWriter.Write(b)
 }
 
@@ -192,7 +201,3 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func clean(p string) bool {
 	return strings.HasPrefix(p, "/") && (path.Clean(p) == p || path.Clean(p)+"/" == p)
 }
-
-// sees is the second lock on what belongs to somebody else: the service does not
-// answer it, and if it does, nobody hears of it.
-func sees(p job.Principal, owner string) bool { return p.Sees(owner) }

@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (
@@ -42,7 +40,7 @@ func (c *call) readBody() error {
 		}
 		return fail(http.StatusBadRequest, "There was an error parsing the body")
 	}
-	if len(body) > 0 && !o.Auth && media != "application/json" && media != "multipart/form-data" {
+	if len(body) > 0 && o.Auth == nil && media != "application/json" && media != "multipart/form-data" {
 		return fail(http.StatusUnsupportedMediaType, "The Content-Type must be application/json or multipart/form-data.")
 	}
 	c.body = body

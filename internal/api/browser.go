@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (
@@ -18,7 +16,7 @@ import (
 // third protection is in readBody: a form cannot send application/json, and
 // what can asks first, which nothing here answers.
 func (a *API) checkBrowser(r *http.Request) error {
-	if a.options.Auth {
+	if a.options.Auth != nil {
 		return nil
 	}
 	if a.options.Loopback && !a.knownHost(r.Host) {

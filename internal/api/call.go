@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (
@@ -7,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -22,7 +21,7 @@ type call struct {
 	r             *http.Request
 	route         *route // nil for none
 	correlationID string
-	clientIP      string
+	client        netip.Addr // not valid where it is unknown
 	principal     job.Principal
 	known         bool // the principal is somebody
 
@@ -43,7 +42,13 @@ func (c *call) id(name string) (string, error) {
 	return id, nil
 }
 
-func (c *call) caller() Caller { return Caller{CorrelationID: c.correlationID, ClientIP: c.clientIP} }
+func (c *call) caller() Caller {
+	o := Caller{CorrelationID: c.correlationID}
+	if c.client.IsValid() {
+		o.ClientIP = c.client.String()
+	}
+	return o
+}
 
 // page are the parameters of a list. What would overflow further down is cut.
 func (c *call) page() (limit, offset int) {
@@ -129,6 +134,10 @@ func (c *call) refuse(err error) {
 	}
 	for name, values := range answer.header {
 		c.w.Header()[name] = values
+	}
+	if answer.status < 400 { // a redirect
+		c.w.WriteHeader(answer.status)
+		return
 	}
 	body := wire.Error{Detail: sanitize(answer.detail)}
 	if !answer.bare {

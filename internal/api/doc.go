@@ -1,5 +1,3 @@
-//go:build tako_next
-
 // Package api is the HTTP surface: it turns requests into calls of a Service,
 // which it declares, and what comes back into the wire types of package wire.
 //

@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (

@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/auth"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 )
@@ -21,16 +20,15 @@ type Options struct {
 	Version        string
 	ProductionMode bool
 
-	Auth       bool
-	AuthHeader string   // default X-API-Key
-	APIKeys    []string // of the configuration: every scope, every job
+	// Auth tells who calls; nil asks nobody.
+	Auth *auth.Authenticator
 
 	RateLimit       bool
 	RateRequests    int
 	RateWindow      time.Duration
-	TrustedProxies  []string // addresses and networks whose X-Forwarded-For is believed
-	MaxPayloadBytes int64    // of a JSON body
-	MaxUploadBytes  int64    // of a multipart body
+	Proxies         auth.Proxies
+	MaxPayloadBytes int64 // of a JSON body
+	MaxUploadBytes  int64 // of a multipart body
 	MaxInputBytes   int64
 	MaxCodeBytes    int64
 	MaxTimeout      int // seconds
@@ -41,6 +39,9 @@ type Options struct {
 	Loopback bool
 	Hosts    []string
 
+	// Observe is told of every request when it was answered: the route's
+	// pattern, or none, and the status, 0 for a client that was cut off.
+	Observe func(route, method string, status int, took time.Duration)
 	// Metrics answers GET /metrics; nil leaves it out.
 	Metrics http.Handler
 	// MCP answers /mcp for the principal; nil leaves it out.
@@ -53,25 +54,22 @@ type Options struct {
 	KeepAlive time.Duration
 }
 
-// OptionsFrom reads the configuration.
-func OptionsFrom(c *config.Config) Options {
-	o := Options{
-		ProductionMode: c.ProductionMode, Auth: c.APIAuthEnabled, AuthHeader: c.APIAuthHeader,
-		RateLimit: c.APIRateLimitEnabled, RateRequests: c.APIRateLimitRequests, RateWindow: time.Duration(c.APIRateLimitWindowSeconds) * time.Second,
-		TrustedProxies: c.TrustedProxies, MaxPayloadBytes: c.APIMaxPayloadBytes, MaxUploadBytes: c.APIMaxUploadBytes,
+// OptionsFrom reads the configuration, but for Auth, which needs a store.
+func OptionsFrom(c *config.Config) (Options, error) {
+	trusted, err := auth.ParseProxies(c.TrustedProxies)
+	if err != nil {
+		return Options{}, job.Errorf(job.KindConfig, "trusted_proxies: %w", err)
+	}
+	return Options{
+		ProductionMode: c.ProductionMode,
+		RateLimit:      c.APIRateLimitEnabled, RateRequests: c.APIRateLimitRequests, RateWindow: time.Duration(c.APIRateLimitWindowSeconds) * time.Second,
+		Proxies: trusted, MaxPayloadBytes: c.APIMaxPayloadBytes, MaxUploadBytes: c.APIMaxUploadBytes,
 		MaxInputBytes: c.MaxInputBytes, MaxCodeBytes: c.MaxCodeBytes, MaxTimeout: c.MaxTimeout, WebhookAllowHTTP: c.WebhookAllowHTTP,
 		Loopback: isLoopback(c.ServerHost), Hosts: []string{c.ServerHost},
-	}
-	for _, k := range c.APIKeys {
-		o.APIKeys = append(o.APIKeys, k.Reveal())
-	}
-	return o
+	}, nil
 }
 
 func (o Options) withDefaults() Options {
-	if o.AuthHeader == "" {
-		o.AuthHeader = "X-API-Key"
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

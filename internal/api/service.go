@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package api
 
 import (
@@ -129,8 +127,6 @@ type Batches interface {
 
 // Keys are stored API keys.
 type Keys interface {
-	// KeyByHash answers the key of a SHA-256 and notes that it is used.
-	KeyByHash(ctx context.Context, hash []byte) (job.Key, error)
 	CreateKey(ctx context.Context, k job.Key) error
 	ListKeys(ctx context.Context) ([]job.Key, error)
 	DeleteKey(ctx context.Context, id string) error
@@ -139,6 +135,8 @@ type Keys interface {
 // Operations are for who runs the server.
 type Operations interface {
 	Health(ctx context.Context) Health
+	// Accepting is nil where new work can be stored, and otherwise says why not.
+	Accepting(ctx context.Context) error
 	Pool(ctx context.Context) (Pool, error)
 	DeadLetters(ctx context.Context, errorType string, limit, offset int) (list []store.DeadLetter, more bool, err error)
 	DeadLetterStats(ctx context.Context) (map[string]int, error)

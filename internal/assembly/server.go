@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package assembly
 
 import (
@@ -70,7 +68,10 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err != nil {
 		return err
 	}
-	options := api.OptionsFrom(cfg)
+	options, err := api.OptionsFrom(cfg)
+	if err != nil {
+		return err
+	}
 	options.Version, options.Log = opts.Version, opts.Log
 	return server.Run(ctx, server.Options{
 		Listener: listener, Handler: api.New(options, s), TLS: cert, Jobs: s.Jobs, Drain: drain, Log: opts.Log,

@@ -32,7 +32,6 @@ type Executor struct {
 // for this server).
 func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log func(context.Context, []job.Event) error) job.Ended {
 	p := newPump(log, rec.Attempt, e.now())
-	p.say(job.EventStatus, map[string]any{"status": job.Running})
 	a, err := e.plan(ctx, &rec.Request, t)
 	if err != nil {
 		return e.refused(p, err)

@@ -195,7 +195,7 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError("%s; see tako --help", err)
 	})
-	root.AddCommand(a.newRunCommand(), a.newDoctorCommand(), a.newVersionCommand())
+	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newDoctorCommand(), a.newVersionCommand())
 	return root
 }
 

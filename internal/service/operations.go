@@ -1,5 +1,3 @@
-//go:build tako_next
-
 package service
 
 import (
@@ -7,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
-	"time"
 
 	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/config"
@@ -62,29 +59,20 @@ func (s *Service) CancelBatch(ctx context.Context, p job.Principal, id string) (
 	return s.Store.CancelBatch(ctx, id)
 }
 
-// KeyByHash finds a stored key and notes, once a minute, that it is used.
-func (s *Service) KeyByHash(ctx context.Context, hash []byte) (job.Key, error) {
-	k, err := s.Store.KeyByHash(ctx, hash)
-	if err != nil {
-		return job.Key{}, err
-	}
-	now := time.Now().UTC()
-	if now.Sub(k.LastUsedAt) > time.Minute {
-		if err := s.Store.TouchKey(ctx, k.ID, now); err != nil {
-			s.Log.Warn("noting the use of a key", "key", k.ID, "error", err)
-		}
-	}
-	return k, nil
-}
-
 // CreateKey stores a key.
 func (s *Service) CreateKey(ctx context.Context, k job.Key) error { return s.Store.CreateKey(ctx, k) }
 
 // ListKeys answers all stored keys.
 func (s *Service) ListKeys(ctx context.Context) ([]job.Key, error) { return s.Store.ListKeys(ctx) }
 
-// DeleteKey removes a key.
-func (s *Service) DeleteKey(ctx context.Context, id string) error { return s.Store.DeleteKey(ctx, id) }
+// DeleteKey removes a key; this server knows it no more from then on.
+func (s *Service) DeleteKey(ctx context.Context, id string) error {
+	err := s.Store.DeleteKey(ctx, id)
+	if err == nil && s.Forget != nil {
+		s.Forget(id)
+	}
+	return err
+}
 
 // Health is how the server is, without asking anybody.
 func (s *Service) Health(context.Context) api.Health {
@@ -97,6 +85,23 @@ func (s *Service) Health(context.Context) api.Health {
 		Breaker: api.Breaker{State: "closed"},
 		Pool:    api.Pool{Pending: u.Waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},
 	}
+}
+
+// Accepting answers why no work can be stored: the database is away, or the disk
+// is nearly full.
+func (s *Service) Accepting(ctx context.Context) error {
+	if err := s.Store.Ping(ctx); err != nil {
+		return err
+	}
+	return s.room()
+}
+
+// room is nil while there is room on the disk for new work.
+func (s *Service) room() error {
+	if s.Room == nil {
+		return nil
+	}
+	return s.Room()
 }
 
 // Pool counts what waits and runs.
@@ -143,17 +148,11 @@ func (s *Service) Deliveries(ctx context.Context, p job.Principal, jobID string,
 			return nil, false, err
 		}
 	}
-	list, more, err := s.Store.ListDeliveries(ctx, jobID, limit, offset)
-	if p.Can(job.ScopeAdmin) || err != nil {
-		return list, more, err
+	var owner *string
+	if !p.Can(job.ScopeAdmin) {
+		owner = &p.Owner
 	}
-	var own []store.Delivery
-	for _, d := range list {
-		if p.Sees(d.Owner) {
-			own = append(own, d)
-		}
-	}
-	return own, more, nil
+	return s.Store.ListDeliveries(ctx, owner, jobID, limit, offset)
 }
 
 // ListJobTypes answers all job types.

@@ -1,5 +1,3 @@
-//go:build tako_next
-
 // Package service is what the API serves: jobs, files, keys, job types and the
 // state of the server, for a principal. It implements api.Service over the
 // queue, the store and the blobs.
@@ -32,7 +30,11 @@ type Service struct {
 	MaxWorkers, MaxQueue int
 	// MaxUpload bounds one file, in bytes.
 	MaxUpload int64
-	Log       *slog.Logger
+	// Room, if set, answers why the disk takes no new work.
+	Room func() error
+	// Forget, if set, is told of API keys that were deleted.
+	Forget func(keyID string)
+	Log    *slog.Logger
 
 	ready atomic.Bool
 }
@@ -67,6 +69,9 @@ func (s *Service) Submit(ctx context.Context, p job.Principal, sub api.Submissio
 // request is a submission with its files stored.
 func (s *Service) request(ctx context.Context, p job.Principal, sub api.Submission) (job.Request, queue.Origin, error) {
 	req := sub.Request
+	if err := s.room(); err != nil {
+		return req, queue.Origin{}, err
+	}
 	o := origin(p, sub.Caller)
 	o.IdempotencyKey = sub.IdempotencyKey
 	for _, f := range sub.Files {
@@ -150,6 +155,9 @@ func (s *Service) derive(ctx context.Context, p job.Principal, id string, how jo
 		} else if err != nil {
 			return job.Record{}, err
 		}
+	}
+	if err := s.room(); err != nil {
+		return job.Record{}, err
 	}
 	change := queue.Change{Code: d.Code}
 	if d.JobType != "" {

@@ -1,4 +1,3 @@
-//go:build tako_next
 
 package script
 

@@ -111,10 +111,10 @@ type Environment struct {
 
 // Network is the network that an execution had, and what it did with it.
 type Network struct {
-	Mode     *job.NetworkMode `json:"mode"`
-	BytesIn  *int64           `json:"bytes_in"`
-	BytesOut *int64           `json:"bytes_out"`
-	Denied   []Denied         `json:"denied"`
+	Mode     job.NetworkMode `json:"mode"`
+	BytesIn  *int64          `json:"bytes_in"`
+	BytesOut *int64          `json:"bytes_out"`
+	Denied   []Denied        `json:"denied"`
 }
 
 // Denied is a connection that was refused, and how often.
@@ -152,11 +152,11 @@ func NewFullRecord(r *job.Record) FullRecord {
 		ParentExecutionID: OrNil(r.ParentID), Relationship: OrNil(r.Relationship),
 		StdoutTruncated: o.StdoutTruncated, StderrTruncated: o.StderrTruncated, IdempotencyKey: OrNil(r.IdempotencyKey),
 		EndedBy: newEndedBy(o.EndedBy), Host: OrNil(o.Host), Attempts: []Attempt{}, Environment: OrNil(Environment(o.Environment)),
-		Network: Network{Denied: []Denied{}}, Labels: dict(r.Request.Labels), Priority: r.Request.Priority,
+		Network: Network{Mode: job.NetworkNone, Denied: []Denied{}}, Labels: dict(r.Request.Labels), Priority: r.Request.Priority,
 		RunAt: NewTime(r.Request.RunAt), QueueMS: queueMS(r), BatchID: OrNil(r.BatchID),
 	}
 	if n := r.Request.Network; n != nil {
-		full.Network.Mode = &n.Mode
+		full.Network.Mode = n.Mode
 	}
 	if o.Sandbox.Engine != "" {
 		full.Sandbox = &Sandbox{o.Sandbox.Supply, o.Sandbox.Engine, o.Sandbox.EngineVersion}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/takovm/tako/internal/api/wire"
+)
+
+func (c *call) poolStats() error {
+	p, err := c.api.service.Pool(c.r.Context())
+	if err != nil {
+		return err
+	}
+	return c.ok(newPool(p))
+}
+
+func newPool(p Pool) wire.Pool { return wire.Pool(p) }
+
+// notReady answers what is asked too early, or too late.
+func (c *call) notReady() error {
+	return c.answer(http.StatusServiceUnavailable, wire.Readiness{Status: "starting", Detail: "Server is not ready yet"})
+}
+
+// health is for people and for old clients. It asks nobody, so that it costs
+// next to nothing.
+func (c *call) health() error {
+	h := c.api.service.Health(c.r.Context())
+	if !h.Ready {
+		return c.notReady()
+	}
+	status := "healthy"
+	if !h.Engine.Ready || h.Breaker.State == "open" {
+		status = "degraded"
+	}
+	breaker := wire.Breaker{State: h.Breaker.State, FailureCount: h.Breaker.Failures, SuccessCount: h.Breaker.Successes}
+	if !h.Breaker.LastFailure.IsZero() {
+		seconds := float64(h.Breaker.LastFailure.UnixMicro()) / 1e6
+		breaker.LastFailure = &seconds
+	}
+	return c.ok(wire.Health{
+		Status: status, DockerAvailable: h.Engine.Ready, GvisorAvailable: h.Engine.Ready && h.Engine.Name == "gvisor",
+		CircuitBreaker: breaker, Version: c.api.options.Version, ProductionMode: c.api.options.ProductionMode,
+		QueueStats: newPool(h.Pool), Engine: wire.Engine(h.Engine),
+	})
+}
+
+// ready is for balancers: whether to send work here.
+func (c *call) ready() error {
+	h := c.api.service.Health(c.r.Context())
+	if !h.Ready {
+		return c.notReady()
+	}
+	if err := c.api.service.Accepting(c.r.Context()); err != nil {
+		answer, _ := translate(err, words{})
+		return c.answer(http.StatusServiceUnavailable, wire.Readiness{Status: "unavailable", Detail: sanitize(answer.detail)})
+	}
+	return c.ok(wire.Readiness{Status: "ready"})
+}
+
+func (c *call) metrics() error {
+	c.api.options.Metrics.ServeHTTP(c.w, c.r)
+	return nil
+}
+
+func (c *call) mcp() error {
+	c.patient()
+	c.api.options.MCP(c.w, c.r, c.principal)
+	return nil
+}
