@@ -133,9 +133,13 @@ func (c *call) deliveries() error {
 }
 
 func newDelivery(d *store.Delivery) wire.Delivery {
+	next := d.NextAt
+	if d.Status != "pending" {
+		next = time.Time{}
+	}
 	return wire.Delivery{
 		ID: d.ID, JobID: wire.OrNil(d.JobID), BatchID: wire.OrNil(d.BatchID), URL: d.URL, Status: d.Status, Tries: d.Tries,
-		NextAt: wire.NewTime(d.NextAt), LastStatus: wire.OrNil(d.LastStatus), LastError: wire.OrNil(d.LastError),
+		NextAt: wire.NewTime(next), LastStatus: wire.OrNil(d.LastStatus), LastError: wire.OrNil(d.LastError),
 		CreatedAt: wire.NewTime(d.CreatedAt), DeliveredAt: wire.NewTime(d.DeliveredAt),
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -38,10 +39,8 @@ func New(o Options, s Service) *API {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &writer{ResponseWriter: w}
 	c := &call{api: a, w: out, r: r, correlationID: correlationID(r), client: a.options.Proxies.Client(r.RemoteAddr, r.Header)}
-	if observe := a.options.Observe; observe != nil {
-		began := time.Now()
-		defer func() { observe(c.pattern(), r.Method, out.status, time.Since(began)) }()
-	}
+	began := time.Now()
+	defer func() { c.answered(out.status, time.Since(began)) }()
 	setSecurityHeaders(w.Header())
 	w.Header().Set(correlationHeader, c.correlationID)
 	defer c.recover()
@@ -51,6 +50,21 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.refuse(err)
 	}
+}
+
+// answered counts a request and logs it: at level info what does something, at
+// debug what only looks.
+func (c *call) answered(status int, took time.Duration) {
+	o := &c.api.options
+	if o.Observe != nil {
+		o.Observe(c.pattern(), c.r.Method, status, took)
+	}
+	level := slog.LevelInfo
+	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
+		level = slog.LevelDebug
+	}
+	o.Log.Log(c.r.Context(), level, "request", "method", c.r.Method, "path", c.r.URL.Path, "status", status, "ms", took.Milliseconds(),
+		"principal", c.principal.Name, "client", c.client, "correlation_id", c.correlationID)
 }
 
 // pattern names the route for counting; what strangers make up is one name.

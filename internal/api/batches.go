@@ -57,10 +57,11 @@ func (c *call) getBatch() error {
 	if err != nil {
 		return err
 	}
-	return c.ok(newBatch(&b))
+	return c.ok(NewBatch(&b))
 }
 
-func newBatch(b *store.Batch) wire.Batch {
+// NewBatch is a batch as it is answered, and as a webhook tells of it.
+func NewBatch(b *store.Batch) wire.Batch {
 	w := wire.Batch{
 		BatchID: b.ID, Status: b.Status, Total: b.Total, Counts: map[job.Status]int{}, Labels: b.Labels,
 		CreatedAt: wire.NewTime(b.CreatedAt), EndedAt: wire.NewTime(b.EndedAt),
@@ -95,5 +96,5 @@ func (c *call) cancelBatch() error {
 	if err != nil {
 		return err
 	}
-	return c.ok(newBatch(&b))
+	return c.ok(NewBatch(&b))
 }

@@ -65,7 +65,7 @@ func OptionsFrom(c *config.Config) (Options, error) {
 		RateLimit:      c.APIRateLimitEnabled, RateRequests: c.APIRateLimitRequests, RateWindow: time.Duration(c.APIRateLimitWindowSeconds) * time.Second,
 		Proxies: trusted, MaxPayloadBytes: c.APIMaxPayloadBytes, MaxUploadBytes: c.APIMaxUploadBytes,
 		MaxInputBytes: c.MaxInputBytes, MaxCodeBytes: c.MaxCodeBytes, MaxTimeout: c.MaxTimeout, WebhookAllowHTTP: c.WebhookAllowHTTP,
-		Loopback: isLoopback(c.ServerHost), Hosts: []string{c.ServerHost},
+		Loopback: isLoopback(c.ServerHost), Hosts: append([]string{c.ServerHost}, c.AllowedHosts...),
 	}, nil
 }
 

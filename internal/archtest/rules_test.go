@@ -87,7 +87,7 @@ func layers() [][]string {
 		{"internal/assembly"},
 		{"internal/server", "internal/service"},
 		{"internal/api", "internal/mcp"},
-		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt"},
+		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics", "internal/trace"},
 		{"internal/runner"},
 		{"internal/sandbox"},
 		{"internal/takotest"},

@@ -4,28 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/takovm/tako/internal/api"
-	"github.com/takovm/tako/internal/artifact"
-	"github.com/takovm/tako/internal/artifact/disk"
-	"github.com/takovm/tako/internal/attempt"
+	"github.com/takovm/tako/internal/auth"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
-	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/lifecycle"
-	"github.com/takovm/tako/internal/queue"
 	"github.com/takovm/tako/internal/server"
-	"github.com/takovm/tako/internal/service"
-	"github.com/takovm/tako/internal/store"
-	"github.com/takovm/tako/internal/store/sqlite"
 )
 
 // ServerOptions are what a caller may add to the configuration of a server.
@@ -33,8 +23,6 @@ type ServerOptions struct {
 	Progress func(environment.Progress)
 	Log      *slog.Logger
 	Version  string
-	// CertFile and KeyFile, if set, are the TLS certificate.
-	CertFile, KeyFile string
 	// Ready is told the address when requests are taken.
 	Ready func(addr net.Addr)
 	// Executable is the binary that becomes a sandbox; default this one.
@@ -50,10 +38,10 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err := server.CheckBind(cfg.ServerHost, cfg.APIAuthEnabled, cfg.AllowUnauthenticated); err != nil {
 		return err
 	}
-	if cfg.DatabaseURL != "" {
-		return job.Errorf(job.KindConfig, "database_url: this version keeps its records in SQLite only").WithHint("leave database_url out")
+	if err := cfg.Validate(); err != nil { // flags may have changed it
+		return err
 	}
-	cert, err := certificate(opts)
+	cert, err := certificate(cfg)
 	if err != nil {
 		return err
 	}
@@ -68,14 +56,13 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err != nil {
 		return err
 	}
-	options, err := api.OptionsFrom(cfg)
+	options, err := s.apiOptions(ctx, cfg, opts)
 	if err != nil {
 		return err
 	}
-	options.Version, options.Log = opts.Version, opts.Log
 	return server.Run(ctx, server.Options{
 		Listener: listener, Handler: api.New(options, s), TLS: cert, Jobs: s.Jobs, Drain: drain, Log: opts.Log,
-		Background: []func(context.Context){s.cleanUp(cfg)},
+		Background: s.background(cfg),
 		Ready: func() {
 			s.SetReady(true)
 			server.Notify("READY=1")
@@ -88,13 +75,54 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	})
 }
 
-func certificate(opts ServerOptions) (*tls.Certificate, error) {
-	if opts.CertFile == "" && opts.KeyFile == "" {
+// apiOptions are what the API is made for.
+func (s *served) apiOptions(ctx context.Context, cfg *config.Config, opts ServerOptions) (api.Options, error) {
+	o, err := api.OptionsFrom(cfg)
+	if err != nil {
+		return o, err
+	}
+	o.Version, o.Log = opts.Version, opts.Log
+	o.Observe, o.Metrics = s.metrics.Request, s.metrics.Handler()
+	if !cfg.APIAuthEnabled {
+		return o, nil
+	}
+	if err := s.someKey(ctx, cfg); err != nil {
+		return o, err
+	}
+	configured := make([]string, len(cfg.APIKeys))
+	for i, k := range cfg.APIKeys {
+		configured[i] = k.Reveal()
+	}
+	o.Auth = auth.New(auth.Options{Header: cfg.APIAuthHeader, Configured: configured, Keys: s.Store, Log: opts.Log})
+	s.Forget = o.Auth.Forget
+	return o, nil
+}
+
+// someKey refuses to serve what nobody could use.
+func (s *served) someKey(ctx context.Context, cfg *config.Config) error {
+	if len(cfg.APIKeys) > 0 {
+		return nil
+	}
+	stored, err := s.Store.ListKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if len(stored) == 0 {
+		return job.Errorf(job.KindConfig, "api_auth_enabled is set, and there is no API key").
+			WithHint("make the first with: tako keys create --admin")
+	}
+	return nil
+}
+
+// certificate is what TLS is served with; nil for plain HTTP.
+func certificate(cfg *config.Config) (*tls.Certificate, error) {
+	if cfg.TLSCertFile == "" && cfg.TLSKeyFile == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
+	cert, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
 	if err != nil {
-		return nil, job.Errorf(job.KindConfig, "the TLS certificate: %w", err).WithHint("give both --tls-cert and --tls-key, PEM files")
+		return nil, job.Errorf(job.KindConfig, "the TLS certificate: %w", err).
+			WithHint("give both --tls-cert and --tls-key (tls_cert_file, tls_key_file), PEM files")
 	}
 	return &cert, nil
 }
@@ -106,111 +134,4 @@ func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
 		return nil, job.Errorf(job.KindUnavailable, "listening on %s: %w", address, err).WithHint("choose another with --host and --port")
 	}
 	return l, nil
-}
-
-// served are the parts behind the API.
-type served struct {
-	*service.Service
-	log *slog.Logger
-}
-
-// newServed builds them in the order in which they depend on each other.
-func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo *lifecycle.Undo) (*served, error) {
-	release, err := server.Lock(cfg.DataDir)
-	if err != nil {
-		return nil, err
-	}
-	undo.Add(release)
-	local, err := NewLocal(ctx, cfg, Options{Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable})
-	if err != nil {
-		return nil, err
-	}
-	undo.Add(local.Close)
-	if local.Leftovers != nil {
-		opts.Log.Warn("not cleaned up", "error", local.Leftovers)
-	}
-	records, err := sqlite.Open(ctx, filepath.Join(cfg.DataDir, "db", "tako.db"), sqlite.Options{Logger: opts.Log})
-	if err != nil {
-		return nil, err
-	}
-	undo.Add(records.Close)
-	blobs, err := disk.Open(disk.Options{Dir: filepath.Join(cfg.DataDir, "blobs")})
-	if err != nil {
-		return nil, err
-	}
-	undo.Add(blobs.Close)
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("asking for this host's name: %w", err)
-	}
-	types := jobtype.New(cfg)
-	slots := queue.NewSlots(queue.Budget{
-		Slots: cfg.MaxWorkers, Reserved: min(1, cfg.MaxWorkers-1), Memory: memoryBudget(), Waiting: 16 * cfg.MaxWorkers,
-	})
-	jobs := queue.New(queue.Options{
-		Store: records, Slots: slots, Types: types, Log: opts.Log,
-		Executor: &attempt.Executor{Runner: local, Blobs: blobs, Engine: local.Engine.Info(), Host: host},
-		Node:     store.Node{Name: host}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
-		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
-		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
-	})
-	return &served{log: opts.Log, Service: &service.Service{
-		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Slots: slots, Engine: local.Engine.Info(),
-		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Log: opts.Log,
-	}}, nil
-}
-
-// memoryBudget is what all sandboxes may have together: this machine's memory,
-// less an eighth for everything else. 0 where it cannot be told.
-func memoryBudget() int64 {
-	total := hostMemory()
-	return total - total/8
-}
-
-// Times of cleaning up.
-const (
-	cleanEvery = time.Hour
-	uploadLife = 24 * time.Hour
-	blobGrace  = time.Hour
-	cleanBatch = 500
-)
-
-// cleanUp removes, once an hour, what is past its time: records, dead letters,
-// uploads, and then the blobs that nobody refers to.
-func (s *served) cleanUp(cfg *config.Config) func(context.Context) {
-	return func(ctx context.Context) {
-		tick := time.NewTicker(cleanEvery)
-		defer tick.Stop()
-		for {
-			if err := s.clean(ctx, cfg, time.Now()); err != nil && ctx.Err() == nil {
-				s.log.Error("cleaning up", "error", err)
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-func (s *served) clean(ctx context.Context, cfg *config.Config, now time.Time) error {
-	day := 24 * time.Hour
-	for {
-		n, err := s.Store.DeleteBefore(ctx, now.Add(-time.Duration(cfg.ExecutionRecordTTLDays)*day), cleanBatch)
-		if err != nil {
-			return err
-		}
-		if n < cleanBatch {
-			break
-		}
-	}
-	if _, err := s.Store.DeleteDeadLettersBefore(ctx, now.Add(-time.Duration(cfg.DLQTTLDays)*day)); err != nil {
-		return err
-	}
-	if _, err := s.Store.DeleteUploadsBefore(ctx, now.Add(-uploadLife)); err != nil {
-		return err
-	}
-	_, err := artifact.Collect(ctx, s.Blobs, s.Store.Blobs, now, blobGrace)
-	return err
 }

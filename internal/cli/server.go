@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 
@@ -25,8 +26,8 @@ to 30 seconds, hands the rest back to the queue and exits with 0. A second
 signal ends it at once; nothing that was accepted is lost by that, either.`
 
 type serverOptions struct {
-	host, cert, key string
-	port            int
+	host, cert, key, database string
+	port                      int
 }
 
 func (a *app) newServerCommand() *cobra.Command {
@@ -44,6 +45,9 @@ func (a *app) newServerCommand() *cobra.Command {
 			if cmd.Flags().Changed("host") {
 				cfg.ServerHost = o.host
 			}
+			if cmd.Flags().Changed("database-url") {
+				cfg.DatabaseURL = config.Secret(o.database)
+			}
 			if cmd.Flags().Changed("port") {
 				if o.port < 0 || o.port > 65535 {
 					return usageError("--port %d: it must be between 0 and 65535", o.port)
@@ -56,20 +60,27 @@ func (a *app) newServerCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default 127.0.0.1, or server_host)")
 	f.IntVar(&o.port, "port", 0, "TCP `port` to listen on, 0 for any (default 8000, or server_port)")
+	f.StringVar(&o.database, "database-url", "", "keep records and queue in PostgreSQL: postgres://user@host/name; take a password\nfrom TAKO_VM_DATABASE_URL or ~/.pgpass, because flags are seen by everybody")
 	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "its private key, in `file` (PEM)")
 	return cmd
 }
 
 func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) error {
-	scheme := "http"
 	if o.cert != "" {
+		cfg.TLSCertFile = o.cert
+	}
+	if o.key != "" {
+		cfg.TLSKeyFile = o.key
+	}
+	scheme := "http"
+	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
 	err := assembly.Serve(ctx, cfg, assembly.ServerOptions{
 		Progress: newProgress(a.streams.Err, false),
-		Log:      slog.New(slog.NewTextHandler(a.streams.Err, &slog.HandlerOptions{Level: logLevel(cfg.LogLevel)})),
-		Version:  takoVersion(), CertFile: o.cert, KeyFile: o.key,
+		Log:      slog.New(logHandler(a.streams.Err, cfg)),
+		Version:  takoVersion(),
 		Ready: func(addr net.Addr) {
 			fmt.Fprintf(a.streams.Err, "tako: listening on %s://%s\n", scheme, addr)
 		},
@@ -81,6 +92,14 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) e
 		return nil // a stop that was asked for is no failure
 	}
 	return err
+}
+
+func logHandler(to io.Writer, cfg *config.Config) slog.Handler {
+	options := &slog.HandlerOptions{Level: logLevel(cfg.LogLevel)}
+	if cfg.LogFormat == "json" {
+		return slog.NewJSONHandler(to, options)
+	}
+	return slog.NewTextHandler(to, options)
 }
 
 func logLevel(name string) slog.Level {

@@ -6,6 +6,7 @@ type Config struct {
 	ProductionMode bool
 	LogLevel       string // upper case: DEBUG, INFO, WARNING, ERROR or CRITICAL
 
+	LogFormat                 string // text or json
 	ServerHost                string
 	ServerPort                int
 	AllowUnauthenticated      bool // allow_unauthenticated_network_access
@@ -17,11 +18,17 @@ type Config struct {
 	APIRateLimitEnabled       bool
 	APIRateLimitRequests      int
 	APIRateLimitWindowSeconds int
+	TLSCertFile, TLSKeyFile   string
+	AllowedHosts              []string
 	TrustedProxies            []string // addresses and CIDRs
 	WebhookSecret             Secret
 	WebhookAllowHTTP          bool
 	DataDir                   string // absolute after Load
 	DatabaseURL               Secret // empty: SQLite below DataDir
+	BlobURL                   string // empty: files below DataDir
+	DiskReserve               Size
+	DiskReservePercent        int
+	OTLPEndpoint              string // empty: no traces
 	MaxWorkers, MaxQueueSize  int
 	MaxRetryAttempts          int
 	RetryBaseDelay            float64 // seconds
@@ -33,11 +40,15 @@ type Config struct {
 	MaxEventLogBytes          int64
 	MaxInputBytes             int64
 	MaxCodeBytes              int64
-	DefaultTimeout            int // seconds
-	DefaultStartupTimeout     int // seconds
-	MaxTimeout                int // seconds
-	MaxStartupTimeout         int // seconds
-	KillGraceMS               int // milliseconds
+	DefaultTimeout            int  // seconds
+	DefaultStartupTimeout     int  // seconds
+	MaxTimeout                int  // seconds
+	MaxStartupTimeout         int  // seconds
+	KillGraceMS               int  // milliseconds
+	MemoryBudget              Size // 0: by the machine's memory
+	MaxMemory, MaxDisk        Size
+	MaxCPUs                   float64
+	MaxPIDs                   int
 	AllowRuntimeRequirements  bool
 	DependencyProxyURL        Secret // may carry a password
 	RuntimeDependencyCache    bool   // enable_runtime_dependency_cache

@@ -69,8 +69,9 @@ func jobTypeRows() []row[JobType] {
 		{name: "gpu.device_ids", at: func(t *JobType) any { return &t.GPU.DeviceIDs }, nullable: true,
 			rule: deviceIDs(), doc: "which GPUs; not with count"},
 	}
+	acts := map[string]bool{"name": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true}
 	for i := range rows {
-		rows[i].notYet = true
+		rows[i].notYet = !acts[rows[i].name]
 	}
 	return rows
 }

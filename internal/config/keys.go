@@ -4,59 +4,68 @@ import "strings"
 
 // configRows is the table of keys, in the order of the docs.
 func configRows() []row[Config] {
-	parts := [][]row[Config]{serverRows(), queueRows(), outputRows(), timeRows(), dependencyRows(), sessionRows(), isolationRows(), limitRows()}
+	parts := [][]row[Config]{serverRows(), queueRows(), outputRows(), timeRows(), mostRows(), dependencyRows(), sessionRows(), isolationRows(), limitRows()}
 	var rows []row[Config]
 	for _, p := range parts {
 		rows = append(rows, p...)
 	}
 	return append(rows, row[Config]{
-		name: "job_types", at: func(c *Config) any { return &c.JobTypes }, defDoc: "[]", notYet: true,
+		name: "job_types", at: func(c *Config) any { return &c.JobTypes }, defDoc: "[]",
 		doc: "named environments with limits of their own",
 	})
 }
 
 func serverRows() []row[Config] {
 	return []row[Config]{
-		{name: "production_mode", def: false, at: func(c *Config) any { return &c.ProductionMode }, notYet: true,
+		{name: "production_mode", def: false, at: func(c *Config) any { return &c.ProductionMode },
 			doc: "an unknown job type fails instead of running as the default one"},
-		{name: "log_level", def: "INFO", at: func(c *Config) any { return &c.LogLevel }, notYet: true,
+		{name: "log_level", def: "INFO", at: func(c *Config) any { return &c.LogLevel },
 			rule: oneOf("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), fold: strings.ToUpper,
 			doc: "what is logged"},
-		{name: "server_host", def: "127.0.0.1", at: func(c *Config) any { return &c.ServerHost }, notYet: true,
+		{name: "log_format", def: "text", at: func(c *Config) any { return &c.LogFormat },
+			rule: oneOf("text", "json"), fold: strings.ToLower, doc: "how lines of the log are written"},
+		{name: "server_host", def: "127.0.0.1", at: func(c *Config) any { return &c.ServerHost },
 			rule: matching(`[^\s\x00]{1,255}`, "a host name or address"),
 			doc:  "address the server listens on; beyond loopback it needs authentication"},
-		{name: "allow_unauthenticated_network_access", env: "TAKO_VM_ALLOW_UNAUTHENTICATED_NETWORK_ACCESS", def: false, notYet: true,
+		{name: "allow_unauthenticated_network_access", env: "TAKO_VM_ALLOW_UNAUTHENTICATED_NETWORK_ACCESS", def: false,
 			at:  func(c *Config) any { return &c.AllowUnauthenticated },
 			doc: "listen beyond loopback without authentication"},
-		{name: "server_port", def: 8000, at: func(c *Config) any { return &c.ServerPort }, notYet: true,
+		{name: "server_port", def: 8000, at: func(c *Config) any { return &c.ServerPort },
 			rule: between(1, 65535), doc: "TCP port the server listens on"},
-		{name: "api_max_payload_bytes", env: "TAKO_VM_API_MAX_PAYLOAD_BYTES", def: 2097152, notYet: true,
+		{name: "api_max_payload_bytes", env: "TAKO_VM_API_MAX_PAYLOAD_BYTES", def: 2097152,
 			at:   func(c *Config) any { return &c.APIMaxPayloadBytes },
 			rule: between(1024, 104857600), doc: "bytes of a JSON body"},
-		{name: "api_max_upload_bytes", def: 104857600, notYet: true,
+		{name: "api_max_upload_bytes", def: 104857600,
 			at:   func(c *Config) any { return &c.APIMaxUploadBytes },
 			rule: between(1024, 10737418240), doc: "bytes of a multipart body"},
-		{name: "api_auth_enabled", env: "TAKO_VM_API_AUTH_ENABLED", def: false, notYet: true,
+		{name: "api_auth_enabled", env: "TAKO_VM_API_AUTH_ENABLED", def: false,
 			at: func(c *Config) any { return &c.APIAuthEnabled }, doc: "every call needs an API key"},
-		{name: "api_keys", env: "TAKO_VM_API_KEYS", defDoc: "[]", notYet: true,
+		{name: "api_keys", env: "TAKO_VM_API_KEYS", defDoc: "[]",
 			at:   func(c *Config) any { return &c.APIKeys },
 			rule: apiKeys(), doc: "keys with every scope; a comma list in the environment"},
-		{name: "api_auth_header", env: "TAKO_VM_API_AUTH_HEADER", def: "X-API-Key", notYet: true,
+		{name: "api_auth_header", env: "TAKO_VM_API_AUTH_HEADER", def: "X-API-Key",
 			at:   func(c *Config) any { return &c.APIAuthHeader },
 			rule: matching(`[A-Za-z0-9_-]+`, "letters, digits, - and _"), doc: "header that carries the key"},
-		{name: "api_rate_limit_enabled", env: "TAKO_VM_API_RATE_LIMIT_ENABLED", def: true, notYet: true,
+		{name: "api_rate_limit_enabled", env: "TAKO_VM_API_RATE_LIMIT_ENABLED", def: true,
 			at: func(c *Config) any { return &c.APIRateLimitEnabled }, doc: "bound calls per key and per address"},
-		{name: "api_rate_limit_requests", env: "TAKO_VM_API_RATE_LIMIT_REQUESTS", def: 120, notYet: true,
+		{name: "api_rate_limit_requests", env: "TAKO_VM_API_RATE_LIMIT_REQUESTS", def: 120,
 			at:   func(c *Config) any { return &c.APIRateLimitRequests },
 			rule: between(1, 100000), doc: "calls per window"},
-		{name: "api_rate_limit_window_seconds", env: "TAKO_VM_API_RATE_LIMIT_WINDOW_SECONDS", def: 60, notYet: true,
+		{name: "api_rate_limit_window_seconds", env: "TAKO_VM_API_RATE_LIMIT_WINDOW_SECONDS", def: 60,
 			at:   func(c *Config) any { return &c.APIRateLimitWindowSeconds },
 			rule: between(1, 3600), doc: "the window, in seconds"},
-		{name: "trusted_proxies", defDoc: "[]", at: func(c *Config) any { return &c.TrustedProxies }, notYet: true,
+		{name: "tls_cert_file", at: func(c *Config) any { return &c.TLSCertFile }, nullable: true, defDoc: "none: plain HTTP",
+			doc: "PEM file with the certificate to serve TLS with; needs tls_key_file"},
+		{name: "tls_key_file", at: func(c *Config) any { return &c.TLSKeyFile }, nullable: true, defDoc: "none",
+			doc: "PEM file with its private key"},
+		{name: "allowed_hosts", defDoc: "[]", at: func(c *Config) any { return &c.AllowedHosts },
+			rule: each(matching(`[^\s\x00/:]{1,255}`, "a host name or address")),
+			doc:  "names beside loopback's by which the server may be called without authentication"},
+		{name: "trusted_proxies", defDoc: "[]", at: func(c *Config) any { return &c.TrustedProxies },
 			rule: each(addressOrCIDR()), doc: "proxies whose word on the caller's address is taken"},
-		{name: "webhook_secret", env: "TAKO_VM_WEBHOOK_SECRET", at: func(c *Config) any { return &c.WebhookSecret }, notYet: true,
+		{name: "webhook_secret", env: "TAKO_VM_WEBHOOK_SECRET", at: func(c *Config) any { return &c.WebhookSecret },
 			nullable: true, rule: optional(longSecret()), doc: "signs webhooks of keys without a secret of their own"},
-		{name: "webhook_allow_http", def: false, at: func(c *Config) any { return &c.WebhookAllowHTTP }, notYet: true,
+		{name: "webhook_allow_http", def: false, at: func(c *Config) any { return &c.WebhookAllowHTTP },
 			doc: "deliver webhooks over plain http, too"},
 	}
 }
@@ -66,22 +75,30 @@ func queueRows() []row[Config] {
 		{name: "data_dir", env: "TAKO_VM_DATA_DIR", at: func(c *Config) any { return &c.DataDir }, nullable: true,
 			defDoc: "$XDG_DATA_HOME/tako_vm, else ~/.tako_vm",
 			rule:   matching(`[^\x00]+`, "a path"), doc: "where everything that lasts is kept"},
-		{name: "database_url", env: "TAKO_VM_DATABASE_URL", at: func(c *Config) any { return &c.DatabaseURL }, notYet: true,
+		{name: "database_url", env: "TAKO_VM_DATABASE_URL", at: func(c *Config) any { return &c.DatabaseURL },
 			defDoc: "SQLite below data_dir", nullable: true, show: maskURL,
 			rule: optional(databaseURL()), doc: "PostgreSQL for records and queue"},
-		{name: "max_workers", def: 4, at: func(c *Config) any { return &c.MaxWorkers }, notYet: true,
+		{name: "blob_url", env: "TAKO_VM_BLOB_URL", at: func(c *Config) any { return &c.BlobURL }, defDoc: "files below data_dir", nullable: true,
+			rule: optional(blobURL()), doc: "S3-compatible storage for files: s3://bucket/prefix?region=...&endpoint=..."},
+		{name: "disk_reserve", def: "1g", at: func(c *Config) any { return &c.DiskReserve },
+			rule: sizeBetween(0, 1<<40), doc: "bytes that stay free of the data directory's disk; with less, new work is refused"},
+		{name: "disk_reserve_percent", def: 5, at: func(c *Config) any { return &c.DiskReservePercent },
+			rule: between(0, 90), doc: "the same as a share of the disk; the larger one holds"},
+		{name: "otlp_endpoint", env: "TAKO_VM_OTLP_ENDPOINT", at: func(c *Config) any { return &c.OTLPEndpoint }, defDoc: "none: no traces", nullable: true,
+			rule: optional(collectorURL()), doc: "OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://127.0.0.1:4318"},
+		{name: "max_workers", def: 4, at: func(c *Config) any { return &c.MaxWorkers },
 			rule: between(1, 64), doc: "jobs that run at once"},
-		{name: "max_queue_size", def: 10000, at: func(c *Config) any { return &c.MaxQueueSize }, notYet: true,
+		{name: "max_queue_size", def: 10000, at: func(c *Config) any { return &c.MaxQueueSize },
 			rule: between(1, 10000), doc: "jobs that wait at once; more are refused"},
-		{name: "max_retry_attempts", def: 2, at: func(c *Config) any { return &c.MaxRetryAttempts }, notYet: true,
+		{name: "max_retry_attempts", def: 2, at: func(c *Config) any { return &c.MaxRetryAttempts },
 			rule: between(1, 10), doc: "attempts in all where the infrastructure fails"},
-		{name: "retry_base_delay", def: 1.0, at: func(c *Config) any { return &c.RetryBaseDelay }, notYet: true,
+		{name: "retry_base_delay", def: 1.0, at: func(c *Config) any { return &c.RetryBaseDelay },
 			rule: between(0.1, 60), doc: "seconds before the second attempt, doubled for each further one"},
 		{name: "queue_wait_timeout", def: 1.0, at: func(c *Config) any { return &c.QueueWaitTimeout }, notYet: true,
 			rule: between(0.1, 30), doc: "seconds between looks at an empty queue"},
-		{name: "execution_record_ttl_days", def: 30, at: func(c *Config) any { return &c.ExecutionRecordTTLDays }, notYet: true,
+		{name: "execution_record_ttl_days", def: 30, at: func(c *Config) any { return &c.ExecutionRecordTTLDays },
 			rule: between(1, 3650), doc: "days a record is kept"},
-		{name: "dlq_ttl_days", def: 30, at: func(c *Config) any { return &c.DLQTTLDays }, notYet: true,
+		{name: "dlq_ttl_days", def: 30, at: func(c *Config) any { return &c.DLQTTLDays },
 			rule: between(1, 365), doc: "days a dead letter is kept"},
 	}
 }
@@ -97,12 +114,28 @@ func outputRows() []row[Config] {
 			rule: between(1024, 1073741824), doc: "bytes of one artifact; a larger one is skipped"},
 		{name: "max_total_artifacts_bytes", def: 52428800, at: func(c *Config) any { return &c.MaxTotalArtifactsBytes },
 			rule: between(1024, 10737418240), doc: "bytes of a job's artifacts together"},
-		{name: "max_event_log_bytes", def: 10485760, at: func(c *Config) any { return &c.MaxEventLogBytes }, notYet: true,
+		{name: "max_event_log_bytes", def: 10485760, at: func(c *Config) any { return &c.MaxEventLogBytes },
 			rule: between(1024, 1073741824), doc: "bytes of a job's event log"},
-		{name: "max_input_bytes", def: 1048576, at: func(c *Config) any { return &c.MaxInputBytes }, notYet: true,
+		{name: "max_input_bytes", def: 1048576, at: func(c *Config) any { return &c.MaxInputBytes },
 			rule: between(1024, 104857600), doc: "bytes of a job's input data"},
-		{name: "max_code_bytes", def: 102400, at: func(c *Config) any { return &c.MaxCodeBytes }, notYet: true,
+		{name: "max_code_bytes", def: 102400, at: func(c *Config) any { return &c.MaxCodeBytes },
 			rule: between(1024, 10485760), doc: "bytes of a job's code"},
+	}
+}
+
+// mostRows bound what a request may raise its job type's limits to.
+func mostRows() []row[Config] {
+	return []row[Config]{
+		{name: "memory_budget", at: func(c *Config) any { return &c.MemoryBudget }, nullable: true, defDoc: "7/8 of the machine's memory",
+			rule: ifSize(sizeBetween(64<<20, 1<<44)), doc: "bytes that the memory limits of all running jobs may add up to"},
+		{name: "max_memory", def: "2g", at: func(c *Config) any { return &c.MaxMemory },
+			rule: sizeBetween(64<<20, 32<<30), doc: "bytes of memory that a request may ask for"},
+		{name: "max_cpus", def: 4.0, at: func(c *Config) any { return &c.MaxCPUs },
+			rule: between(0.1, 16), doc: "processors that a request may ask for"},
+		{name: "max_pids", def: 200, at: func(c *Config) any { return &c.MaxPIDs },
+			rule: between(1, 1000), doc: "processes and threads that a request may ask for"},
+		{name: "max_disk", def: "1g", at: func(c *Config) any { return &c.MaxDisk },
+			rule: sizeBetween(1<<20, 8<<30), doc: "bytes of each writable file system that a request may ask for"},
 	}
 }
 

@@ -216,3 +216,42 @@ func proxyURL() rule {
 		return ""
 	}}
 }
+
+// blobURL takes what names a bucket. Credentials are not in it: they come from
+// the environment.
+func blobURL() rule {
+	return rule{"s3://bucket/prefix", func(v any) string {
+		u, err := url.Parse(v.(string))
+		switch {
+		case err != nil:
+			return "is not a URL"
+		case u.Scheme != "s3":
+			return "must start with s3://"
+		case u.Host == "":
+			return "names no bucket"
+		case u.User != nil:
+			return "must not hold credentials: they are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		}
+		return ""
+	}}
+}
+
+func collectorURL() rule {
+	return rule{"http:// or https:// with a host", func(v any) string {
+		u, err := url.Parse(v.(string))
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+			return "must be http:// or https:// with a host, and without a user"
+		}
+		return ""
+	}}
+}
+
+// ifSize is r for a size that is not 0.
+func ifSize(r rule) rule {
+	return rule{r.text, func(v any) string {
+		if v == Size(0) {
+			return ""
+		}
+		return r.check(v)
+	}}
+}

@@ -61,11 +61,11 @@ func TestIsLoopback(t *testing.T) {
 }
 
 func TestWarningsNameIdleKeys(t *testing.T) {
-	c, err := loadText("max_workers: 3\ndefault_timeout: 10\ncontainer_limits: {nproc_soft: 20}")
+	c, err := loadText("queue_wait_timeout: 3\ndefault_timeout: 10\ncontainer_limits: {nproc_soft: 20}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "set, and without effect in this version: max_workers, container_limits.nproc_soft"
+	want := "set, and without effect in this version: queue_wait_timeout, container_limits.nproc_soft"
 	if w := c.Warnings(); len(w) != 1 || w[0] != want {
 		t.Errorf("Warnings = %q, want %q", w, want)
 	}

@@ -23,14 +23,14 @@ func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Reco
 		return job.Record{}, err
 	}
 	r.ID, r.Sync = "api-"+r.ID, true
-	t, err := j.opts.Types.Resolve(req.JobType)
-	if err != nil {
-		return job.Record{}, err
-	}
 	if !j.enter() {
 		return job.Record{}, errStopping
 	}
 	defer j.tasks.Done()
+	t, err := j.opts.Types.Resolve(req.JobType)
+	if err != nil {
+		return j.refuseNow(ctx, r, err)
+	}
 	waiting, cancel := both(ctx, j.taking)
 	defer cancel()
 	release, err := j.opts.Slots.Acquire(waiting, Want{Class: Sync, Priority: req.Priority, Key: o.Principal.Name, Memory: memoryOf(&req, t)})
@@ -38,7 +38,7 @@ func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Reco
 		return job.Record{}, j.notAdmitted(ctx, err)
 	}
 	defer release()
-	return j.executeNow(ctx, r, t)
+	return j.executeNow(ctx, r, t, release)
 }
 
 // memoryOf is what an attempt may hold, in bytes.
@@ -78,8 +78,9 @@ func (j *Jobs) notAdmitted(caller context.Context, err error) error {
 	return err
 }
 
-// executeNow stores the record as running, runs it, and stores its end.
-func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type) (job.Record, error) {
+// executeNow stores the record as running, runs it, and stores its end. A repeat
+// waits for the first without its slot.
+func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type, release func()) (job.Record, error) {
 	// What was begun is finished, whoever goes away meanwhile.
 	ctx := context.WithoutCancel(caller)
 	now := j.now()
@@ -89,7 +90,11 @@ func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type) (job
 		return job.Record{}, fmt.Errorf("storing the job: %w", err)
 	}
 	if existing != nil {
+		release()
 		return j.Wait(caller, existing.ID)
+	}
+	if j.breaker.status().State == BreakerOpen {
+		return j.finish(ctx, claim, failed("service_unavailable", "Sandbox engine unavailable (circuit breaker open)", job.ActorEngine))
 	}
 	running, cancel := j.until(claim)
 	defer cancel(nil)
@@ -107,6 +112,20 @@ func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type) (job
 		ended = interrupted(ended)
 	}
 	return j.finish(ctx, claim, ended)
+}
+
+// refuseNow stores a record that ends before it began.
+func (j *Jobs) refuseNow(caller context.Context, r job.Record, why error) (job.Record, error) {
+	ctx := context.WithoutCancel(caller)
+	r.Status, r.StartedAt = job.Running, j.now()
+	claim, existing, err := j.opts.Store.Begin(ctx, r, j.opts.Node)
+	if err != nil {
+		return job.Record{}, fmt.Errorf("storing the job: %w", err)
+	}
+	if existing != nil {
+		return j.Wait(caller, existing.ID)
+	}
+	return j.finish(ctx, claim, failed("config_error", why.Error(), job.ActorHost))
 }
 
 // interrupted is the end of a sync job that this server did not let go on: with
@@ -138,6 +157,9 @@ func (j *Jobs) run(ctx context.Context, c store.Claim, r job.Record, t job.Type)
 	ended := j.opts.Executor.Run(ctx, &r, t, func(ctx context.Context, events []job.Event) error {
 		return j.opts.Store.Append(ctx, c, events, j.opts.MaxEventLog)
 	})
+	if ctx.Err() == nil {
+		j.breaker.report(ended.Again)
+	}
 	if errors.Is(context.Cause(ctx), errWatchdog) && ended.Status == job.Cancelled {
 		ended = j.watched(&r, t, ended)
 	}
@@ -175,7 +197,11 @@ func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended) (job.
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := j.opts.Store.Finish(ctx, c, ended.Status, ended.Outcome, ended.Events...)
 		if err == nil || errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrLost) {
-			return j.stored(ctx, r), nil
+			r = j.stored(ctx, r)
+			if err == nil {
+				j.ended(&r)
+			}
+			return r, nil
 		}
 		j.opts.Log.Error("storing the end of a job", "job", r.ID, "error", err)
 		if job.KindOf(err) != job.KindUnavailable || !pause(j.working, wait) {

@@ -36,6 +36,9 @@ type Options struct {
 	MaxQueue int
 	// MaxTimeout bounds what a request or its type may ask for, in seconds.
 	MaxTimeout int
+	// Most is what a request may raise its limits to, beyond its type's; a nil
+	// field leaves only the type's.
+	Most job.LimitRequest
 	// MaxAttempts bounds attempts that failed for the infrastructure; default 2.
 	// RetryBase is the wait before the second one, doubled for each further
 	// one up to 30 s; default 1 s.
@@ -48,6 +51,8 @@ type Options struct {
 	MaxEventLog int64
 	// Drain is how long Stop lets running jobs go on; default 30 s.
 	Drain time.Duration
+	// Ended, if set, hears of every record that this server brought to its end.
+	Ended func(r *job.Record)
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -78,8 +83,9 @@ func defaultTo[T comparable](v *T, d T) {
 
 // Jobs accepts, runs and tells about jobs on one node.
 type Jobs struct {
-	opts Options
-	hub  hub
+	opts    Options
+	hub     hub
+	breaker breaker
 
 	taking  context.Context // ends when no more work is taken
 	stop    context.CancelFunc
@@ -94,7 +100,7 @@ type Jobs struct {
 // New returns Jobs that take nothing before Start.
 func New(opts Options) *Jobs {
 	opts.setDefaults()
-	j := &Jobs{opts: opts}
+	j := &Jobs{opts: opts, breaker: breaker{now: opts.Now}}
 	j.taking, j.stop = context.WithCancel(context.Background())
 	j.working, j.halt = context.WithCancelCause(context.Background())
 	return j
@@ -102,3 +108,10 @@ func New(opts Options) *Jobs {
 
 // now is the time that records get: in UTC, as exact as databases keep it.
 func (j *Jobs) now() time.Time { return j.opts.Now().UTC().Truncate(time.Microsecond) }
+
+// ended tells of a record that has ended.
+func (j *Jobs) ended(r *job.Record) {
+	if j.opts.Ended != nil && r.Status.Terminal() {
+		j.opts.Ended(r)
+	}
+}

@@ -47,7 +47,7 @@ func (j *Jobs) Stop(ctx context.Context) {
 // takeWork takes jobs out of the queue until Stop.
 func (j *Jobs) takeWork() {
 	for j.taking.Err() == nil {
-		err := j.opts.Store.Work(j.taking, j.opts.Node, asyncSlots{j.opts.Slots}, j.handle)
+		err := j.opts.Store.Work(j.taking, j.opts.Node, asyncSlots{j.opts.Slots, &j.breaker}, j.handle)
 		if err != nil && j.taking.Err() == nil {
 			j.opts.Log.Error("taking work from the queue", "error", err)
 			pause(j.taking, time.Second)
@@ -115,7 +115,9 @@ func (j *Jobs) recoverDead(ctx context.Context) error { return j.takeBack(ctx, "
 
 func (j *Jobs) takeBack(ctx context.Context, node string) error {
 	records, err := j.opts.Store.Recover(ctx, node, j.now(), j.opts.MaxInterruptions)
-	for _, r := range records {
+	for i := range records {
+		r := &records[i]
+		j.ended(r)
 		j.opts.Log.Warn("a job was interrupted", "job", r.ID, "status", r.Status, "interruptions", r.Interruptions)
 	}
 	return err

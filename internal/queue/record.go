@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/takovm/tako/internal/job"
 )
@@ -22,13 +23,21 @@ type Origin struct {
 }
 
 // newRecord makes the record of a request that was accepted. The type's name
-// takes the place of one that is unknown, as far as that is allowed.
+// takes the place of one that is unknown, as far as that is allowed. A type that
+// there is not is no reason to refuse: that is how the job will end.
 func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
 	t, err := j.opts.Types.Resolve(req.JobType)
+	if job.KindOf(err) == job.KindConfig {
+		name, _, _ := strings.Cut(req.JobType, "@")
+		t, err = job.Type{Name: name, Ref: req.JobType, Limits: job.DefaultLimits()}, nil
+	}
 	if err != nil {
 		return job.Record{}, err
 	}
 	if err := j.checkTimeout(req, t); err != nil {
+		return job.Record{}, err
+	}
+	if err := j.checkLimits(req, t); err != nil {
 		return job.Record{}, err
 	}
 	if len(req.Input) == 0 {
@@ -59,6 +68,44 @@ func (j *Jobs) checkTimeout(req job.Request, t job.Type) error {
 	}
 	if req.Timeout == 0 && int(t.Limits.Execution.Seconds()) > j.opts.MaxTimeout {
 		return job.Errorf(job.KindInvalid, "effective timeout must be less than or equal to the configured max_timeout (%d seconds)", j.opts.MaxTimeout)
+	}
+	return nil
+}
+
+// checkLimits holds what a request asks for to its type's limits, or to what the
+// configuration lets a request raise them to.
+func (j *Jobs) checkLimits(req job.Request, t job.Type) error {
+	ask, most := req.Limits, j.opts.Most
+	if err := atMost("memory", "max_memory", ask.Memory, t.Limits.Memory, most.Memory); err != nil {
+		return err
+	}
+	if err := atMost("cpus", "max_cpus", ask.CPUs, t.Limits.CPUs, most.CPUs); err != nil {
+		return err
+	}
+	if err := atMost("pids", "max_pids", ask.PIDs, t.Limits.PIDs, most.PIDs); err != nil {
+		return err
+	}
+	if err := atMost("disk", "max_disk", ask.Disk, t.Limits.Disk, most.Disk); err != nil {
+		return err
+	}
+	if err := atMost("stdout_bytes", "max_stdout_bytes", ask.Stdout, t.Limits.Stdout, most.Stdout); err != nil {
+		return err
+	}
+	if err := atMost("stderr_bytes", "max_stderr_bytes", ask.Stderr, t.Limits.Stderr, most.Stderr); err != nil {
+		return err
+	}
+	if err := atMost("artifact_bytes", "max_artifact_bytes", ask.Artifact, t.Limits.Artifact, most.Artifact); err != nil {
+		return err
+	}
+	return j.opts.Slots.Fit(memoryOf(&req, t))
+}
+
+func atMost[T int | int64 | float64](name, key string, ask *T, has T, most *T) error {
+	if most != nil {
+		has = max(has, *most)
+	}
+	if ask != nil && *ask > has {
+		return job.Errorf(job.KindInvalid, "limits.%s must be less than or equal to %v (the job type's, or the configured %s)", name, has, key)
 	}
 	return nil
 }

@@ -87,6 +87,7 @@ func (j *Jobs) Cancel(ctx context.Context, p job.Principal, id string) (job.Reco
 		return job.Record{}, err
 	}
 	j.hub.changed(id)
+	j.ended(&r)
 	return r, nil
 }
 

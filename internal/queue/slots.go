@@ -80,9 +80,8 @@ func NewSlots(budget Budget) *Slots {
 // with ErrBusy, with a job.KindInvalid error for what can never fit, or with
 // ctx's.
 func (s *Slots) Acquire(ctx context.Context, want Want) (release func(), err error) {
-	if s.budget.Memory > 0 && want.Memory > s.budget.Memory {
-		return nil, job.Errorf(job.KindInvalid, "%d bytes of memory are more than all sandboxes of this server may have together (%d)",
-			want.Memory, s.budget.Memory)
+	if err := s.Fit(want.Memory); err != nil {
+		return nil, err
 	}
 	w, err := s.enqueue(want)
 	if err != nil {
@@ -97,6 +96,16 @@ func (s *Slots) Acquire(ctx context.Context, want Want) (release func(), err err
 		return nil, ctx.Err()
 	}
 	return sync.OnceFunc(func() { s.release(want) }), nil
+}
+
+// Fit is a job.KindInvalid error for what can never run here: more memory than
+// there is for all.
+func (s *Slots) Fit(memory int64) error {
+	if s.budget.Memory > 0 && memory > s.budget.Memory {
+		return job.Errorf(job.KindInvalid, "%d bytes of memory are more than all sandboxes of this server may have together (%d)",
+			memory, s.budget.Memory)
+	}
+	return nil
 }
 
 // TryAcquire takes a slot if there is one now and nobody waits for it.

@@ -18,9 +18,15 @@ var (
 
 // asyncSlots is how the store takes slots for what it hands out, before it
 // knows what that is.
-type asyncSlots struct{ slots *Slots }
+type asyncSlots struct {
+	slots   *Slots
+	breaker *breaker
+}
 
 func (a asyncSlots) Acquire(ctx context.Context) (release func(), err error) {
+	if err := a.breaker.wait(ctx); err != nil {
+		return nil, err
+	}
 	return a.slots.Acquire(ctx, Want{Class: Async})
 }
 

@@ -85,7 +85,7 @@ func (s *Supplier) Launch(ctx context.Context, r Request) (*Sandbox, error) {
 			return box, err
 		}
 		if s.Log != nil {
-			s.Log.Info("launching without a snapshot", "reason", err)
+			s.Log.Debug("launching without a snapshot", "reason", err)
 		}
 	}
 	return s.boot(ctx, r)

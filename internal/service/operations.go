@@ -76,13 +76,13 @@ func (s *Service) DeleteKey(ctx context.Context, id string) error {
 
 // Health is how the server is, without asking anybody.
 func (s *Service) Health(context.Context) api.Health {
-	u := s.Slots.Usage()
+	u, b := s.Slots.Usage(), s.Jobs.Breaker()
 	return api.Health{
 		Ready: s.ready.Load(),
 		Engine: api.Engine{
 			Name: s.Engine.Name, Version: s.Engine.Version, Platform: s.Engine.Platform, Isolation: "gvisor", Ready: true,
 		},
-		Breaker: api.Breaker{State: "closed"},
+		Breaker: api.Breaker{State: string(b.State), Failures: b.Failures, Successes: b.Successes, LastFailure: b.LastFailure},
 		Pool:    api.Pool{Pending: u.Waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},
 	}
 }

@@ -1,0 +1,186 @@
+package assembly
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/artifact/disk"
+	"github.com/takovm/tako/internal/attempt"
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/jobtype"
+	"github.com/takovm/tako/internal/lifecycle"
+	"github.com/takovm/tako/internal/metrics"
+	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/server"
+	"github.com/takovm/tako/internal/service"
+	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/sqlite"
+)
+
+// served are the parts behind the API.
+type served struct {
+	*service.Service
+	metrics *metrics.Metrics
+	space   func() (free, kept int64, err error)
+	ended   chan struct{} // has an element when a webhook may be due
+	log     *slog.Logger
+}
+
+// newServed builds them in the order in which they depend on each other.
+func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo *lifecycle.Undo) (*served, error) {
+	release, err := server.Lock(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(release)
+	local, err := NewLocal(ctx, cfg, Options{Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable})
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(local.Close)
+	if local.Leftovers != nil {
+		opts.Log.Warn("not cleaned up", "error", local.Leftovers)
+	}
+	records, err := OpenStore(ctx, cfg, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(records.Close)
+	s := &served{log: opts.Log, ended: make(chan struct{}, 1)}
+	blobs, err := s.openBlobs(cfg, undo)
+	if err != nil {
+		return nil, err
+	}
+	engine := local.Engine.Info()
+	s.metrics = metrics.New(opts.Version, engine.Name, engine.Version)
+	node, err := server.Node(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	types, slots := jobtype.New(cfg), newSlots(cfg)
+	jobs := queue.New(queue.Options{
+		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded,
+		Executor: &attempt.Executor{Runner: local, Blobs: blobs, Engine: engine, Host: node.Host},
+		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout, Most: most(cfg),
+		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
+		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
+	})
+	s.Service = &service.Service{
+		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Slots: slots, Engine: engine,
+		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
+	}
+	s.watch(cfg)
+	return s, nil
+}
+
+// OpenStore opens the database that the configuration names.
+func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store.Store, error) {
+	if cfg.DatabaseURL != "" {
+		return nil, job.Errorf(job.KindConfig, "database_url: this version keeps its records in SQLite only").WithHint("leave database_url out")
+	}
+	dir := filepath.Join(cfg.DataDir, "db")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, job.Errorf(job.KindUnavailable, "making the folder of the database: %w", err)
+	}
+	return sqlite.Open(ctx, filepath.Join(dir, "tako.db"), sqlite.Options{Logger: log})
+}
+
+// openBlobs opens where files are kept. The disk below the data directory is
+// watched in any case: the database is there.
+func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (artifact.Store, error) {
+	reserve := disk.Reserve{Bytes: int64(cfg.DiskReserve), Percent: cfg.DiskReservePercent}
+	if reserve == (disk.Reserve{}) {
+		reserve.Bytes = -1
+	}
+	local, err := disk.Open(disk.Options{Dir: filepath.Join(cfg.DataDir, "blobs"), Reserve: reserve})
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(local.Close)
+	s.space = local.Space
+	if cfg.BlobURL == "" {
+		return local, nil
+	}
+	return nil, job.Errorf(job.KindConfig, "blob_url: this version keeps files on disk only").WithHint("leave blob_url out")
+}
+
+// room refuses new work while there is hardly any room on the disk: what was
+// accepted has to be stored to its end.
+func (s *served) room() error {
+	free, kept, err := s.space()
+	if err != nil {
+		return err
+	}
+	if free < kept {
+		return job.Errorf(job.KindUnavailable, "The disk of the server is nearly full, try again later").
+			WithHint("%d MiB are free and %d MiB are kept free (disk_reserve, disk_reserve_percent)", free>>20, kept>>20)
+	}
+	return nil
+}
+
+// most is what a request may raise its limits to.
+func most(cfg *config.Config) job.LimitRequest {
+	memory, disk := int64(cfg.MaxMemory), int64(cfg.MaxDisk)
+	return job.LimitRequest{
+		Memory: &memory, Disk: &disk, CPUs: &cfg.MaxCPUs, PIDs: &cfg.MaxPIDs,
+		Stdout: &cfg.MaxStdoutBytes, Stderr: &cfg.MaxStderrBytes, Artifact: &cfg.MaxArtifactBytes,
+	}
+}
+
+func newSlots(cfg *config.Config) *queue.Slots {
+	return queue.NewSlots(queue.Budget{
+		Slots: cfg.MaxWorkers, Reserved: min(1, cfg.MaxWorkers-1), Memory: memoryBudget(cfg), Waiting: 16 * cfg.MaxWorkers,
+	})
+}
+
+// memoryBudget is what all sandboxes may have together: what is configured, or
+// this machine's memory less an eighth for everything else. 0, no bound, where
+// it cannot be told.
+func memoryBudget(cfg *config.Config) int64 {
+	if cfg.MemoryBudget > 0 {
+		return int64(cfg.MemoryBudget)
+	}
+	total := hostMemory()
+	return total - total/8
+}
+
+// hasEnded counts a record, and wakes who delivers webhooks.
+func (s *served) hasEnded(r *job.Record) {
+	s.metrics.Ended(r)
+	s.log.Info("job ended", "job", r.ID, "status", r.Status, "ended_by", r.Outcome.EndedBy.Actor, "attempt", r.Attempt,
+		"ms", r.EndedAt.Sub(r.StartedAt).Milliseconds(), "correlation_id", r.CorrelationID)
+	select {
+	case s.ended <- struct{}{}:
+	default: // it was woken already
+	}
+}
+
+// watch lets metrics ask for the state of now.
+func (s *served) watch(cfg *config.Config) {
+	s.metrics.Watch(metrics.State{
+		Stats: s.Store.Stats,
+		Slots: func() (total, used, waiting int, memory int64) {
+			u := s.Slots.Usage()
+			return cfg.MaxWorkers, u.Running, u.Waiting, u.Memory
+		},
+		Breaker: func() string { return string(s.Jobs.Breaker().State) },
+		Disk:    s.space,
+	})
+}
+
+// background are the loops of the server: cleanup and webhooks.
+func (s *served) background(cfg *config.Config) []func(context.Context) {
+	loops := []func(context.Context){s.cleanUp(cfg)}
+	deliver, err := s.webhooks(cfg)
+	if err != nil {
+		s.log.Error("webhooks are not delivered", "error", fmt.Errorf("making their guard: %w", err))
+		return loops
+	}
+	return append(loops, deliver.Run)
+}
