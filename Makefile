@@ -29,7 +29,7 @@ build: ## build bin/tako, one static binary
 
 .PHONY: test
 test: ## set up what is missing, lint, and run every test with the race detector
-	@scripts/setup.sh go certs cc python3 node numpy pandas
+	@scripts/setup.sh go certs cc python3 node numpy pandas postgres
 	@$(MAKE) --no-print-directory build lint
 	@CGO_ENABLED=1 go test -race -run '^$$' ./... > /dev/null # compiles, two packages at a time
 	@# One package at a time: they share the machine's cgroups and its two cores.
@@ -46,6 +46,11 @@ bench: build ## measure sandboxes and jobs on this machine
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME (default 10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+.PHONY: crash
+crash: ## kill servers between every two commits of a job's life and 50 times at random, on both databases
+	@scripts/setup.sh go certs python3 postgres
+	@TAKO_CRASH=1 go test ./test/crash -count=1 -timeout 40m -v | grep -v '^ *time=\|point of failure [a-z]*\.[a-z]*$$'
 
 .PHONY: mutate
 mutate: build ## remove each line of the spec builder and expect a test to fail

@@ -26,6 +26,9 @@ type options struct {
 	parallel    int   // runs at once
 	flood       int64 // bytes
 	files       int   // of each file system
+	requests    int   // sync ones
+	submits     int
+	starts      int
 	quick       bool
 }
 
@@ -44,7 +47,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.tako, "tako", "", "the tako `binary` to measure (default bin/tako of this module)")
 	f.StringVar(&o.runsc, "runsc", "", "the runsc `binary` to measure against (default: built from the module's gVisor, once)")
-	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks or load")
+	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks, load or server")
 	f.StringVar(&o.json, "json", "", "write the figures to `file`, too")
 	f.IntVar(&o.pairs, "pairs", 15, "pairs of tako run and runsc do")
 	f.BoolVar(&o.quick, "quick", false, "a smoke test: fewer of everything")
@@ -52,7 +55,9 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	o.serial, o.parallel, o.flood, o.files = 200, 50, 10_000_000_000, 20_000
+	o.requests, o.submits, o.starts = 200, 4000, 60
 	if o.quick {
+		o.requests, o.submits, o.starts = 10, 200, 5
 		o.pairs, o.serial, o.parallel, o.flood, o.files = min(o.pairs, 3), 20, 10, 256_000_000, 1000
 	}
 	if o.pairs < 1 {
@@ -62,10 +67,10 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
 	switch o.only {
-	case "", "pairs", "attacks", "load":
+	case "", "pairs", "attacks", "load", "server":
 		return o, nil
 	}
-	return o, fmt.Errorf("no part %q: there are pairs, attacks and load", o.only)
+	return o, fmt.Errorf("no part %q: there are pairs, attacks, load and server", o.only)
 }
 
 // bench does all that args ask for and prints it to out as it goes.
@@ -91,7 +96,7 @@ func (s *session) measure(ctx context.Context, o options) error {
 	parts := []struct {
 		name string
 		run  func(context.Context, options) error
-	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}}
+	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}, {"server", s.servers}}
 	var errs []error
 	for _, p := range parts {
 		if o.only != "" && o.only != p.name {

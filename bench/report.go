@@ -14,6 +14,7 @@ type report struct {
 	Pairs       []*pairing `json:"pairs,omitempty"`
 	Attacks     []outcome  `json:"attacks,omitempty"`
 	Load        []batch    `json:"load,omitempty"`
+	Servers     []*served  `json:"servers,omitempty"`
 }
 
 func (r *report) write(path string) error {

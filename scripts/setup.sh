@@ -10,6 +10,7 @@ have() {
 	cc) command -v gcc >/dev/null && [ -e /usr/include/stdlib.h ] ;; # -race links with cgo
 	certs) [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki/tls/certs ] ;; # Go downloads modules
 	numpy | pandas) python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null ;;
+	postgres) command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
 }
@@ -21,6 +22,7 @@ packages() {
 	certs) echo ca-certificates ;;
 	node) echo nodejs ;;
 	numpy | pandas) echo "python3-$1" ;;
+	postgres) echo postgresql ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -29,7 +31,7 @@ packages() {
 apt_get() {
 	local log
 	log=$(mktemp)
-	if ! DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; then
+	if ! DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" </dev/null >"$log" 2>&1; then
 		cat "$log" >&2
 		rm -f "$log"
 		return 1
@@ -37,7 +39,15 @@ apt_get() {
 	rm -f "$log"
 }
 
+# Debian starts a server of its own where it installs PostgreSQL, unless told
+# not to; tests start theirs.
+no_cluster() {
+	mkdir -p /etc/postgresql-common
+	[ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+}
+
 install() {
+	case " $* " in *' postgresql '*) no_cluster ;; esac
 	if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
 		apt_get update
 		apt_get install -y --no-install-recommends "$@"

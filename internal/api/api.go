@@ -12,6 +12,7 @@ import (
 
 	"github.com/takovm/tako/internal/api/schema"
 	"github.com/takovm/tako/internal/auth"
+	"github.com/takovm/tako/internal/trace"
 )
 
 // API answers HTTP. It has no life of its own: no goroutine outlives a request.
@@ -40,22 +41,42 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &writer{ResponseWriter: w}
 	c := &call{api: a, w: out, r: r, correlationID: correlationID(r), client: a.options.Proxies.Client(r.RemoteAddr, r.Header)}
 	began := time.Now()
-	defer func() { c.answered(out.status, time.Since(began)) }()
+	ctx, span := a.options.Tracer.Start(trace.Extract(r.Context(), r.Header), "request", trace.Server)
+	if span != nil {
+		c.r = r.WithContext(ctx)
+	}
+	defer func() { c.answered(out.status, time.Since(began), span) }()
 	setSecurityHeaders(w.Header())
 	w.Header().Set(correlationHeader, c.correlationID)
 	defer c.recover()
 	if err := c.serve(); err != nil {
 		if out.began() {
-			panic(http.ErrAbortHandler) // the answer is cut off, and the client has to see that
+			c.cutOff(err)
 		}
 		c.refuse(err)
 	}
 }
 
+// cutOff ends an answer that has begun so that the client sees that it is not
+// whole. That a client is gone is no news.
+func (c *call) cutOff(err error) {
+	level := slog.LevelWarn
+	if c.r.Context().Err() != nil {
+		level = slog.LevelDebug
+	}
+	c.api.options.Log.Log(c.r.Context(), level, "answer cut off", "correlation_id", c.correlationID,
+		"method", c.r.Method, "path", c.r.URL.Path, "error", err)
+	panic(http.ErrAbortHandler)
+}
+
 // answered counts a request and logs it: at level info what does something, at
 // debug what only looks.
-func (c *call) answered(status int, took time.Duration) {
+func (c *call) answered(status int, took time.Duration, span *trace.Span) {
 	o := &c.api.options
+	span.Rename(c.r.Method + " " + c.pattern())
+	span.Set("http.response.status_code", int64(status))
+	span.Set("tako.correlation_id", c.correlationID)
+	span.End(status == 0 || status >= 500)
 	if o.Observe != nil {
 		o.Observe(c.pattern(), c.r.Method, status, took)
 	}

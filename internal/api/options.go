@@ -12,6 +12,7 @@ import (
 	"github.com/takovm/tako/internal/auth"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/trace"
 )
 
 // Options are what the API is made for. OptionsFrom fills what the configuration
@@ -42,6 +43,8 @@ type Options struct {
 	// Observe is told of every request when it was answered: the route's
 	// pattern, or none, and the status, 0 for a client that was cut off.
 	Observe func(route, method string, status int, took time.Duration)
+	// Tracer gets a span for every request; nil traces nothing.
+	Tracer *trace.Tracer
 	// Metrics answers GET /metrics; nil leaves it out.
 	Metrics http.Handler
 	// MCP answers /mcp for the principal; nil leaves it out.

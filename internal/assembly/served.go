@@ -21,12 +21,14 @@ import (
 	"github.com/takovm/tako/internal/service"
 	"github.com/takovm/tako/internal/store"
 	"github.com/takovm/tako/internal/store/sqlite"
+	"github.com/takovm/tako/internal/trace"
 )
 
 // served are the parts behind the API.
 type served struct {
 	*service.Service
 	metrics *metrics.Metrics
+	tracer  *trace.Tracer // nil without a collector
 	space   func() (free, kept int64, err error)
 	ended   chan struct{} // has an element when a webhook may be due
 	log     *slog.Logger
@@ -63,9 +65,12 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	if err != nil {
 		return nil, err
 	}
+	if cfg.OTLPEndpoint != "" {
+		s.tracer = trace.New(trace.Options{Endpoint: cfg.OTLPEndpoint, Version: opts.Version, Host: node.Host, Log: opts.Log})
+	}
 	types, slots := jobtype.New(cfg), newSlots(cfg)
 	jobs := queue.New(queue.Options{
-		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded,
+		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
 		Executor: &attempt.Executor{Runner: local, Blobs: blobs, Engine: engine, Host: node.Host},
 		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
@@ -88,7 +93,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "making the folder of the database: %w", err)
 	}
-	return sqlite.Open(ctx, filepath.Join(dir, "tako.db"), sqlite.Options{Logger: log})
+	return sqlite.Open(ctx, filepath.Join(dir, "tako.db"), sqlite.Options{Logger: log, Fault: fault()})
 }
 
 // openBlobs opens where files are kept. The disk below the data directory is
@@ -154,7 +159,7 @@ func memoryBudget(cfg *config.Config) int64 {
 func (s *served) hasEnded(r *job.Record) {
 	s.metrics.Ended(r)
 	s.log.Info("job ended", "job", r.ID, "status", r.Status, "ended_by", r.Outcome.EndedBy.Actor, "attempt", r.Attempt,
-		"ms", r.EndedAt.Sub(r.StartedAt).Milliseconds(), "correlation_id", r.CorrelationID)
+		"ms", ranFor(r).Milliseconds(), "correlation_id", r.CorrelationID)
 	select {
 	case s.ended <- struct{}{}:
 	default: // it was woken already
@@ -177,10 +182,21 @@ func (s *served) watch(cfg *config.Config) {
 // background are the loops of the server: cleanup and webhooks.
 func (s *served) background(cfg *config.Config) []func(context.Context) {
 	loops := []func(context.Context){s.cleanUp(cfg)}
+	if s.tracer != nil {
+		loops = append(loops, s.tracer.Run)
+	}
 	deliver, err := s.webhooks(cfg)
 	if err != nil {
 		s.log.Error("webhooks are not delivered", "error", fmt.Errorf("making their guard: %w", err))
 		return loops
 	}
 	return append(loops, deliver.Run)
+}
+
+// ranFor is how long the last attempt took; 0 for what never ran.
+func ranFor(r *job.Record) time.Duration {
+	if r.StartedAt.IsZero() {
+		return 0
+	}
+	return r.EndedAt.Sub(r.StartedAt)
 }

@@ -38,9 +38,6 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err := server.CheckBind(cfg.ServerHost, cfg.APIAuthEnabled, cfg.AllowUnauthenticated); err != nil {
 		return err
 	}
-	if err := cfg.Validate(); err != nil { // flags may have changed it
-		return err
-	}
 	cert, err := certificate(cfg)
 	if err != nil {
 		return err
@@ -83,6 +80,7 @@ func (s *served) apiOptions(ctx context.Context, cfg *config.Config, opts Server
 	}
 	o.Version, o.Log = opts.Version, opts.Log
 	o.Observe, o.Metrics = s.metrics.Request, s.metrics.Handler()
+	o.Tracer = s.tracer
 	if !cfg.APIAuthEnabled {
 		return o, nil
 	}

@@ -48,6 +48,9 @@ func (a *app) newServerCommand() *cobra.Command {
 			if cmd.Flags().Changed("database-url") {
 				cfg.DatabaseURL = config.Secret(o.database)
 			}
+			if err := cfg.Validate(); err != nil { // flags may have changed it
+				return &exitError{code: exitFailed, msg: err.Error()}
+			}
 			if cmd.Flags().Changed("port") {
 				if o.port < 0 || o.port > 65535 {
 					return usageError("--port %d: it must be between 0 and 65535", o.port)

@@ -9,6 +9,7 @@ import (
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/trace"
 )
 
 // errStopping refuses work while the server stops.
@@ -78,54 +79,50 @@ func (j *Jobs) notAdmitted(caller context.Context, err error) error {
 	return err
 }
 
-// executeNow stores the record as running, runs it, and stores its end. A repeat
-// waits for the first without its slot.
+// executeNow runs a job whose record is stored as running meanwhile, and stores
+// its end.
 func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type, release func()) (job.Record, error) {
 	// What was begun is finished, whoever goes away meanwhile.
 	ctx := context.WithoutCancel(caller)
-	now := j.now()
-	r.Status, r.StartedAt = job.Running, now
-	claim, existing, err := j.opts.Store.Begin(ctx, r, j.opts.Node)
-	if err != nil {
-		return job.Record{}, fmt.Errorf("storing the job: %w", err)
-	}
-	if existing != nil {
-		release()
-		return j.Wait(caller, existing.ID)
+	r.Status, r.StartedAt = job.Running, j.now()
+	b := j.begin(ctx, r)
+	if r.IdempotencyKey != "" {
+		// It may have run before. A repeat waits for the first without its slot.
+		if claim, err := b.wait(); err != nil || claim == nil {
+			release()
+			return b.other(caller, j)
+		}
 	}
 	if j.breaker.status().State == BreakerOpen {
-		return j.finish(ctx, claim, failed("service_unavailable", "Sandbox engine unavailable (circuit breaker open)", job.ActorEngine))
+		return j.finishBegun(ctx, b, failed("service_unavailable", "Sandbox engine unavailable (circuit breaker open)", job.ActorEngine))
 	}
-	running, cancel := j.until(claim)
+	running, cancel := j.untilBegun(b)
 	defer cancel(nil)
+	running = trace.Join(running, caller)
 	if r.Request.CancelOnDisconnect {
 		defer context.AfterFunc(caller, func() { cancel(errCallerGone) })()
 	}
-	r = claim.Record
-	ended := j.run(running, claim, r, t)
+	ended := j.run(running, b.log, r, t)
 	// Tried again under the same claim: the caller waits, and no queue is asked.
 	for ended.Again && r.Attempt+1 < r.MaxAttempts && pause(running, j.backoff(r.Attempt)) {
 		r.Attempt++
-		ended = j.run(running, claim, r, t)
+		ended = j.run(running, b.log, r, t)
 	}
 	if errors.Is(context.Cause(running), runner.ErrOperator) {
 		ended = interrupted(ended)
 	}
-	return j.finish(ctx, claim, ended)
+	return j.finishBegun(ctx, b, ended)
 }
 
 // refuseNow stores a record that ends before it began.
 func (j *Jobs) refuseNow(caller context.Context, r job.Record, why error) (job.Record, error) {
 	ctx := context.WithoutCancel(caller)
 	r.Status, r.StartedAt = job.Running, j.now()
-	claim, existing, err := j.opts.Store.Begin(ctx, r, j.opts.Node)
-	if err != nil {
-		return job.Record{}, fmt.Errorf("storing the job: %w", err)
+	b := j.begin(ctx, r)
+	if claim, err := b.wait(); err != nil || claim == nil {
+		return b.other(caller, j)
 	}
-	if existing != nil {
-		return j.Wait(caller, existing.ID)
-	}
-	return j.finish(ctx, claim, failed("config_error", why.Error(), job.ActorHost))
+	return j.finishBegun(ctx, b, failed("config_error", why.Error(), job.ActorHost))
 }
 
 // interrupted is the end of a sync job that this server did not let go on: with
@@ -134,6 +131,13 @@ func interrupted(ended job.Ended) job.Ended {
 	ended.Status = job.Failed
 	ended.Outcome.Error = &job.Failure{Type: "interrupted", Message: "job interrupted by server restart before completion"}
 	return ended
+}
+
+// logOf stores what the attempt of a claim says.
+func (j *Jobs) logOf(c store.Claim) func(context.Context, []job.Event) error {
+	return func(ctx context.Context, events []job.Event) error {
+		return j.opts.Store.Append(ctx, c, events, j.opts.MaxEventLog)
+	}
 }
 
 // until is the context of an attempt: it ends when somebody asks for that, when
@@ -150,13 +154,16 @@ func (j *Jobs) until(c store.Claim) (context.Context, context.CancelCauseFunc) {
 	return ctx, cancel
 }
 
-// run runs an attempt of r under the claim c.
-func (j *Jobs) run(ctx context.Context, c store.Claim, r job.Record, t job.Type) job.Ended {
+// run runs an attempt of r; log stores what it says.
+func (j *Jobs) run(ctx context.Context, log func(context.Context, []job.Event) error, r job.Record, t job.Type) job.Ended {
 	ctx, cancel := context.WithTimeoutCause(ctx, watchdog(&r.Request, t), errWatchdog)
 	defer cancel()
-	ended := j.opts.Executor.Run(ctx, &r, t, func(ctx context.Context, events []job.Event) error {
-		return j.opts.Store.Append(ctx, c, events, j.opts.MaxEventLog)
-	})
+	ctx, span := j.opts.Tracer.Start(ctx, "attempt", trace.Internal)
+	ended := j.opts.Executor.Run(ctx, &r, t, log)
+	span.Set("tako.job", r.ID)
+	span.Set("tako.status", string(ended.Status))
+	span.Set("tako.supply", string(ended.Outcome.Sandbox.Supply))
+	span.End(ended.Again)
 	if ctx.Err() == nil {
 		j.breaker.report(ended.Again)
 	}
@@ -196,12 +203,12 @@ func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended) (job.
 	r.Status, r.Outcome, r.EndedAt = ended.Status, ended.Outcome, j.now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := j.opts.Store.Finish(ctx, c, ended.Status, ended.Outcome, ended.Events...)
-		if err == nil || errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrLost) {
-			r = j.stored(ctx, r)
-			if err == nil {
-				j.ended(&r)
-			}
+		if err == nil {
+			j.ended(&r)
 			return r, nil
+		}
+		if errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrLost) {
+			return j.stored(ctx, r), nil
 		}
 		j.opts.Log.Error("storing the end of a job", "job", r.ID, "error", err)
 		if job.KindOf(err) != job.KindUnavailable || !pause(j.working, wait) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/trace"
 )
 
 // Executor runs one attempt of a job and returns when its sandbox is gone.
@@ -53,8 +54,10 @@ type Options struct {
 	Drain time.Duration
 	// Ended, if set, hears of every record that this server brought to its end.
 	Ended func(r *job.Record)
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Tracer gets a span for every attempt; nil traces nothing.
+	Tracer *trace.Tracer
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 func (o *Options) setDefaults() {

@@ -200,7 +200,12 @@ func (s *Slots) first(class Class) *waiter {
 	return best
 }
 
+// before has those first that hold a slot and want memory only: behind somebody
+// who waits for a slot they would wait for themselves.
 func (s *Slots) before(a, b *waiter) bool {
+	if a.MemoryOnly != b.MemoryOnly {
+		return a.MemoryOnly
+	}
 	return cmp.Or(
 		cmp.Compare(a.Priority, b.Priority),
 		cmp.Compare(s.running[a.Key], s.running[b.Key]),

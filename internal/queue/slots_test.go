@@ -197,6 +197,21 @@ func TestMemoryBesideASlot(t *testing.T) {
 }
 
 // Whoever gives up waiting is in nobody's way.
+// Who has a slot waits for memory only, not for those who wait for his slot.
+func TestMemoryBeforeSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &line{t: t, slots: NewSlots(Budget{Slots: 1, Memory: 100}), held: map[string]func(){}}
+		l.ask(t.Context(), "slot", Want{Class: Async})
+		l.ask(t.Context(), "next", Want{Class: Async}) // priority 0 goes before any
+		l.ask(t.Context(), "memory", Want{Class: Async, Priority: 2, Memory: 50, MemoryOnly: true})
+		l.expect("slot", "memory")
+		l.leave("memory")
+		l.leave("slot")
+		l.expect("next")
+		l.leave("next")
+	})
+}
+
 func TestGivingUp(t *testing.T) {
 	queueAt(t, Budget{Slots: 2, Memory: 100, Waiting: 10}, func(ctx context.Context, l *line) {
 		l.ask(ctx, "runs", Want{Memory: 50})

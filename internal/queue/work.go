@@ -53,7 +53,7 @@ func (j *Jobs) handle(ctx context.Context, c store.Claim) {
 	if err == nil {
 		defer release()
 	}
-	ended := j.run(running, c, c.Record, t)
+	ended := j.run(running, j.logOf(c), c.Record, t)
 	switch {
 	case errors.Is(context.Cause(running), runner.ErrOperator):
 		j.giveBack(c)
