@@ -52,6 +52,10 @@ crash: ## kill servers between every two commits of a job's life and 50 times at
 	@scripts/setup.sh go certs python3 postgres
 	@TAKO_CRASH=1 go test ./test/crash -count=1 -timeout 40m -v | grep -v '^ *time=\|point of failure [a-z]*\.[a-z]*$$'
 
+.PHONY: soak
+soak: build ## run 10,000 jobs and look at what they leave; ask databases with 100,000 records
+	@TAKO_SOAK=1 TAKO_TEST_BINARY=$(abspath $(BIN)) go test ./test/soak -count=1 -timeout 60m -v
+
 .PHONY: mutate
 mutate: build ## remove each line of the spec builder and expect a test to fail
 	@scripts/mutate.sh

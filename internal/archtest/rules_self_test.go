@@ -44,7 +44,7 @@ func TestRulesDecide(t *testing.T) {
 		{"internal/netguard", "golang.org/x/sys/unix", false, false},
 		{"internal/artifact", "internal/job", false, true},
 		{"internal/artifact", "internal/artifact/disk", false, false},
-		{"internal/artifact/s3", "gocloud.dev/blob", false, true},
+		{"internal/artifact/s3", "gocloud.dev/blob", false, false},
 		{"internal/artifact/s3", "internal/artifact/disk", false, true},
 		{"internal/artifact/disk", "gocloud.dev/blob", false, false},
 		{"internal/api", "github.com/aws/aws-sdk-go-v2/aws", true, false},

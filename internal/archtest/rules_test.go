@@ -40,8 +40,6 @@ func importRules() []rule {
 		{"internal/artifact", "std", true, false, seam},
 		{"internal/artifact", "internal/job", true, false, seam},
 		{"internal/artifact", "...", false, false, seam},
-		{"internal/artifact/s3", "gocloud.dev/...", true, true, bucket},
-		{"internal/artifact/s3", "github.com/aws/...", true, true, bucket},
 		{"...", "gocloud.dev/...", false, true, bucket},
 		{"...", "github.com/aws/...", false, true, bucket},
 
@@ -67,6 +65,8 @@ func importRules() []rule {
 		{"...", "internal/engine/gvisor/...", false, false, wiring},
 		{"internal/assembly/...", "internal/store/sqlite/...", true, false, wiring},
 		{"internal/assembly/...", "internal/store/postgres/...", true, false, wiring},
+		{"bench", "internal/store/postgres/pgtest", true, false, wiring}, // a server to measure with
+		{"internal/store/postgres/...", "internal/store/postgres/...", true, false, wiring},
 		{"internal/assembly/...", "internal/artifact/disk", true, false, wiring},
 		{"internal/assembly/...", "internal/artifact/s3", true, false, wiring},
 		{"internal/artifact/s3", "internal/artifact/disk", true, false, wiring}, // its spool
@@ -87,14 +87,14 @@ func layers() [][]string {
 		{"internal/assembly"},
 		{"internal/server", "internal/service"},
 		{"internal/api", "internal/mcp"},
-		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics", "internal/trace"},
+		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics"},
 		{"internal/runner"},
 		{"internal/sandbox"},
 		{"internal/takotest"},
-		{"internal/environment", "internal/egress", "internal/auth", "internal/secret", "internal/jobtype"},
+		{"internal/environment", "internal/egress", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
-		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config", "sdk"},
-		{"internal/guest", "internal/netguard", "internal/lifecycle"},
+		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config"},
+		{"internal/guest", "internal/netguard", "internal/lifecycle", "internal/trace", "internal/api/wire"},
 		{"internal/job"},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/takovm/tako/internal/artifact"
 	"github.com/takovm/tako/internal/artifact/disk"
+	"github.com/takovm/tako/internal/artifact/s3"
 	"github.com/takovm/tako/internal/attempt"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
@@ -20,6 +21,7 @@ import (
 	"github.com/takovm/tako/internal/server"
 	"github.com/takovm/tako/internal/service"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/postgres"
 	"github.com/takovm/tako/internal/store/sqlite"
 	"github.com/takovm/tako/internal/trace"
 )
@@ -87,7 +89,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 // OpenStore opens the database that the configuration names.
 func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store.Store, error) {
 	if cfg.DatabaseURL != "" {
-		return nil, job.Errorf(job.KindConfig, "database_url: this version keeps its records in SQLite only").WithHint("leave database_url out")
+		return postgres.Open(ctx, cfg.DatabaseURL.Reveal(), postgres.Options{Logger: log, Fault: fault()})
 	}
 	dir := filepath.Join(cfg.DataDir, "db")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -112,7 +114,18 @@ func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (artifact.S
 	if cfg.BlobURL == "" {
 		return local, nil
 	}
-	return nil, job.Errorf(job.KindConfig, "blob_url: this version keeps files on disk only").WithHint("leave blob_url out")
+	o, err := s3.Parse(cfg.BlobURL)
+	if err != nil {
+		return nil, err
+	}
+	o.AccessKey, o.SecretKey, o.SessionToken = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")
+	o.Spool = disk.Options{Dir: filepath.Join(cfg.DataDir, "spool"), Reserve: reserve}
+	bucket, err := s3.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(bucket.Close)
+	return bucket, nil
 }
 
 // room refuses new work while there is hardly any room on the disk: what was

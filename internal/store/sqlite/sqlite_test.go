@@ -24,6 +24,6 @@ func (f file) Open(ctx context.Context, o storetest.Options) (store.Store, error
 func TestStore(t *testing.T) {
 	storetest.Run(t, storetest.Config{
 		New:    func(t testing.TB) storetest.Database { return file(filepath.Join(t.TempDir(), "tako.db")) },
-		Backup: true,
+		Backup: func(path string) storetest.Database { return file(path) },
 	})
 }

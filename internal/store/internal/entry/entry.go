@@ -117,8 +117,10 @@ func (q *Queue[T]) Insert(ctx context.Context, tx T, entries []Entry) (map[strin
 // Take locks up to n entries that may run, the most urgent first, in the
 // caller's transaction: nobody else gets them.
 func (q *Queue[T]) Take(ctx context.Context, tx T, n int) ([]Taken, error) {
+	// By the clock that River inserts with: the database's may be behind it.
+	now := time.Now()
 	res, err := q.driver.UnwrapExecutor(tx).JobGetAvailable(ctx, &riverdriver.JobGetAvailableParams{
-		ClientID: q.client.ID(), MaxAttemptedBy: 1, MaxToLock: n, Queue: river.QueueDefault,
+		ClientID: q.client.ID(), MaxAttemptedBy: 1, MaxToLock: n, Now: &now, Queue: river.QueueDefault,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("taking entries: %w", err)

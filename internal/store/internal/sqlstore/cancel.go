@@ -163,5 +163,5 @@ func (t *txn) takeBack(ctx context.Context, id, node string, now time.Time, limi
 	if r.Status != job.Running || (r.lease >= nanos(now) && !earlier) {
 		return false, nil
 	}
-	return true, t.interrupt(ctx, &r, r.QueuedAt, max(limit, 1))
+	return true, t.interrupt(ctx, &r, r.readyAt, max(limit, 0))
 }

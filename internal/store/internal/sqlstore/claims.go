@@ -39,6 +39,9 @@ func (cs *claims) add(r job.Record, node string) *claim {
 	if cs.byID == nil {
 		cs.byID = map[string]*claim{}
 	}
+	if earlier := cs.byID[r.ID]; earlier != nil {
+		cs.close(earlier) // it was lost, or nobody could have claimed again
+	}
 	cs.byID[r.ID] = c
 	if _, ok := cs.early[r.ID]; ok {
 		cs.close(c)
@@ -46,7 +49,7 @@ func (cs *claims) add(r job.Record, node string) *claim {
 	return c
 }
 
-// taken brackets the taking of claims, during which early ends are kept.
+// begin and end bracket the taking of claims, during which early ends are kept.
 func (cs *claims) begin() {
 	cs.mu.Lock()
 	cs.taking++

@@ -19,10 +19,8 @@ func (s *Store) Append(ctx context.Context, c store.Claim, events []job.Event, m
 	if len(events) == 0 {
 		return nil
 	}
-	for _, e := range events {
-		if e.Type == job.EventEnd {
-			return invalid("the end of a log is written by the end of its job")
-		}
+	if err := checkEvents(events); err != nil {
+		return err
 	}
 	err := s.write(ctx, "append", func(ctx context.Context, t *txn) error {
 		r, err := t.owned(ctx, c)
@@ -38,6 +36,16 @@ func (s *Store) Append(ctx context.Context, c store.Claim, events []job.Event, m
 		return err
 	})
 	return wrap("adding to a log", err)
+}
+
+// checkEvents refuses what only the store writes.
+func checkEvents(events []job.Event) error {
+	for _, e := range events {
+		if e.Type == job.EventEnd {
+			return invalid("the end of a log is written by the end of its job")
+		}
+	}
+	return nil
 }
 
 // fit drops what the log has no room for, and says so once.

@@ -60,6 +60,14 @@ func (s *Store) letIn(ctx context.Context) error {
 	}
 	s.held.Store(true)
 	return s.write(ctx, "feed", func(ctx context.Context, t *txn) error {
+		// One server at a time: of two that counted the same room, each would
+		// fill it.
+		if lock := t.Locking(); lock != "" {
+			var first int64
+			if _, err := one(ctx, t, "SELECT id FROM river_job WHERE state = 'pending' ORDER BY priority, id LIMIT 1"+lock, nil, &first); err != nil {
+				return err
+			}
+		}
 		waiting, err := countWaiting(ctx, t)
 		if err != nil {
 			return err

@@ -29,6 +29,9 @@ func (s *Store) Finish(ctx context.Context, c store.Claim, status job.Status, ou
 	if !status.Terminal() {
 		return invalid("%q is no end of a job", status)
 	}
+	if err := checkEvents(more); err != nil {
+		return err
+	}
 	err := s.write(ctx, "finish", func(ctx context.Context, t *txn) error {
 		r, err := t.owned(ctx, c)
 		if err != nil {
@@ -69,11 +72,11 @@ func (s *Store) release(ctx context.Context, c store.Claim, delay time.Duration)
 		if err != nil {
 			return err
 		}
-		at := r.QueuedAt
+		at := r.readyAt
 		if delay > 0 {
 			at = s.now().Add(delay)
 		}
-		return t.interrupt(ctx, &r, at, 0)
+		return t.interrupt(ctx, &r, at, -1)
 	})
 	return s.reported(c, "giving a job back", err)
 }
@@ -88,8 +91,8 @@ func (s *Store) reported(c store.Claim, doing string, err error) error {
 }
 
 // interrupt ends the attempt of r, which its server did not bring to an end,
-// and puts r back, unless it is not to run again. A limit above 0 is how many
-// interruptions are too few to give up.
+// and puts r back, unless it is not to run again. A limit of 0 and above is how
+// many interruptions are too few to give up.
 func (t *txn) interrupt(ctx context.Context, r *row, at time.Time, limit int) error {
 	failure := job.Failure{Type: "interrupted", Message: "job interrupted by server restart before completion"}
 	again := !r.Sync
@@ -100,7 +103,7 @@ func (t *txn) interrupt(ctx context.Context, r *row, at time.Time, limit int) er
 		}
 		again = !never
 	}
-	if limit > 0 && r.Interruptions+1 > limit {
+	if limit >= 0 && r.Interruptions+1 > limit {
 		again = false
 		failure.Message = "job interrupted too often: its server stopped each time while it ran"
 	}
@@ -137,6 +140,10 @@ func (t *txn) closeAttempt(r *row, status job.Status, failure *job.Failure, host
 
 // requeue makes r wait again, in a new entry.
 func (t *txn) requeue(ctx context.Context, r *row, at time.Time) error {
+	now := t.s.now()
+	if at.IsZero() {
+		at = now
+	}
 	var request row
 	var body []byte
 	if _, err := one(ctx, t, "SELECT body FROM requests WHERE seq = $1", []any{r.seq}, &body); err != nil {
@@ -151,6 +158,12 @@ func (t *txn) requeue(ctx context.Context, r *row, at time.Time) error {
 	ids, err := t.InsertEntries(ctx, []entry.Entry{{Record: r.ID, Priority: request.Request.Priority, At: at}})
 	if err != nil {
 		return err
+	}
+	if !at.After(now) {
+		// River makes whatever has a time wait for the next promotion.
+		if _, err := t.Exec(ctx, "UPDATE river_job SET state = 'available' WHERE id = $1", ids[r.ID]); err != nil {
+			return err
+		}
 	}
 	if err := t.point("entries"); err != nil {
 		return err
@@ -188,7 +201,7 @@ func (t *txn) end(ctx context.Context, r *row, status job.Status, out job.Outcom
 	if err := insertOutcome(ctx, t, *r, out); err != nil {
 		return err
 	}
-	if err := t.log(ctx, r, append(more, t.statusEvent(r, job.EventEnd))); err != nil {
+	if err := t.log(ctx, r, append(fit(r, more, 0), t.statusEvent(r, job.EventEnd))); err != nil {
 		return err
 	}
 	if err := t.point("outcome"); err != nil {

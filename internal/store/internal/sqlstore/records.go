@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (records []job.Record,
 	if f.Limit < 1 || f.Offset < 0 {
 		return nil, false, invalid("limit is %d and offset %d: they must be at least 1 and 0", f.Limit, f.Offset)
 	}
-	where, args := conditions(f)
+	from, args := conditions(f)
 	order := "created_at DESC, seq DESC"
 	switch {
 	case f.Ascending && f.BatchID != "":
@@ -45,8 +46,12 @@ func (s *Store) List(ctx context.Context, f store.Filter) (records []job.Record,
 	case f.Ascending:
 		order = "created_at, seq"
 	}
-	page := fmt.Sprintf("SELECT seq FROM records%s ORDER BY %s LIMIT %d OFFSET %d", where, order, f.Limit+1, f.Offset)
-	query := fullQuery + "WHERE r.seq IN (" + page + ") ORDER BY " + order2(order)
+	by := "records"
+	if len(f.Labels) > 0 && f.BatchID == "" {
+		by = "l" // whose index has this order
+	}
+	page := fmt.Sprintf("SELECT records.seq FROM %s ORDER BY %s LIMIT %d OFFSET %d", from, prefixed(by, order), f.Limit+1, f.Offset)
+	query := fullQuery + "WHERE r.seq IN (" + page + ") ORDER BY " + prefixed("r", order)
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		return q.Each(ctx, query, args, func(scan Scan) error {
 			var r row
@@ -66,16 +71,18 @@ func (s *Store) List(ctx context.Context, f store.Filter) (records []job.Record,
 	return records, false, nil
 }
 
-// order2 is an order of records for a join.
-func order2(order string) string {
+// prefixed is an order by the columns of a table.
+func prefixed(table, order string) string {
 	columns := strings.Split(order, ", ")
 	for i, c := range columns {
-		columns[i] = "r." + c
+		columns[i] = table + "." + c
 	}
 	return strings.Join(columns, ", ")
 }
 
-// conditions is the WHERE of a filter.
+// conditions is the FROM and WHERE of a filter. With labels, the index of the
+// first leads: its entries are in the order of records, so that a page is found
+// without looking at all that carry the label.
 func conditions(f store.Filter) (string, []any) {
 	var terms []string
 	var args []any
@@ -86,32 +93,33 @@ func conditions(f store.Filter) (string, []any) {
 		}
 		terms = append(terms, term)
 	}
+	from := "records"
+	for i, name := range slices.Sorted(maps.Keys(f.Labels)) {
+		if i == 0 {
+			from = "record_labels AS l CROSS JOIN records"
+			add("l.name = ? AND l.value = ? AND records.seq = l.seq", name, f.Labels[name])
+			continue
+		}
+		add("EXISTS (SELECT 1 FROM record_labels AS x WHERE x.name = ? AND x.value = ? AND x.created_at = l.created_at AND x.seq = l.seq)", name, f.Labels[name])
+	}
 	if f.Owner != nil {
-		add("owner = ?", *f.Owner)
+		add("records.owner = ?", *f.Owner)
 	}
 	for _, c := range []struct{ column, value string }{{"status", f.Status}, {"job_type", f.JobType}} {
 		if c.value != "" {
-			add(c.column+" = ?", c.value)
+			add("records."+c.column+" = ?", c.value)
 		}
 	}
 	// The indexes of these two hold what is in a batch or has a parent.
 	for _, c := range []struct{ column, value string }{{"batch_id", f.BatchID}, {"parent_id", f.ParentID}} {
 		if c.value != "" {
-			add(c.column+" = ? AND "+c.column+" <> ''", c.value)
+			add("records."+c.column+" = ? AND records."+c.column+" <> ''", c.value)
 		}
 	}
-	names := make([]string, 0, len(f.Labels))
-	for name := range f.Labels {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		add("seq IN (SELECT seq FROM record_labels WHERE name = ? AND value = ?)", name, f.Labels[name])
-	}
 	if len(terms) == 0 {
-		return "", nil
+		return from, nil
 	}
-	return " WHERE " + strings.Join(terms, " AND "), args
+	return from + " WHERE " + strings.Join(terms, " AND "), args
 }
 
 // Begin stores a sync record as running.
@@ -136,7 +144,8 @@ func (s *Store) Begin(ctx context.Context, r job.Record, node store.Node) (store
 }
 
 func (s *Store) begin(ctx context.Context, fresh row) (claim store.Claim, existing *job.Record, err error) {
-	c := s.claims.add(fresh.Record, fresh.node)
+	s.claims.begin()
+	defer s.claims.end()
 	err = s.write(ctx, "begin", func(ctx context.Context, t *txn) error {
 		existing = nil
 		if fresh.IdempotencyKey != "" {
@@ -162,8 +171,7 @@ func (s *Store) begin(ctx context.Context, fresh row) (claim store.Claim, existi
 		return t.logStatus(ctx, &r)
 	})
 	if err != nil || existing != nil {
-		s.claims.remove(c)
 		return store.Claim{}, existing, err
 	}
-	return c.claim(), nil, nil
+	return s.claims.add(fresh.Record, fresh.node).claim(), nil, nil
 }

@@ -161,7 +161,8 @@ func (s *Store) Position(ctx context.Context, id string) (n int, err error) {
 		if status != job.Queued {
 			return nil
 		}
-		if _, err := one(ctx, q, "SELECT state FROM river_job WHERE id = $1", []any{entry}, &state); err != nil {
+		waits, err := one(ctx, q, "SELECT state FROM river_job WHERE id = $1", []any{entry}, &state)
+		if err != nil || !waits { // it was taken since
 			return err
 		}
 		if state == "available" {

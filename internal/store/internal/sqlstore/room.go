@@ -45,6 +45,14 @@ func (r *room) take(ctx context.Context, s *Store, n, max int) (bool, error) {
 	return true, nil
 }
 
+// forget has the queue counted anew: something came into it that this knows
+// nothing of.
+func (r *room) forget() {
+	r.mu.Lock()
+	r.counted = time.Time{}
+	r.mu.Unlock()
+}
+
 // done ends a reservation: what it was for is committed or will not be.
 func (r *room) done(n int) {
 	r.mu.Lock()

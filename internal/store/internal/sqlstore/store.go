@@ -94,6 +94,9 @@ func (s *Store) write(ctx context.Context, name string, fn func(ctx context.Cont
 	if err != nil {
 		return err
 	}
+	if t.notice.Wake && name != "submit" {
+		s.room.forget()
+	}
 	s.tell(t.notice)
 	return s.fault(name + ".committed")
 }

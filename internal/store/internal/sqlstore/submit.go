@@ -24,10 +24,24 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 	if err != nil {
 		return nil, wrap("counting the queue", err)
 	}
+	n := len(rows)
 	if !fits {
-		return s.knownAll(ctx, rows)
+		// What was accepted before stays accepted, and needs no room.
+		known, fresh, err := s.known(ctx, rows)
+		if err != nil || fresh == 0 {
+			return known, wrap("storing jobs", err)
+		}
+		if fresh < n {
+			n = fresh
+			if fits, err = s.room.take(ctx, s, n, max); err != nil {
+				return nil, wrap("counting the queue", err)
+			}
+		}
+		if !fits {
+			return nil, wrap("storing jobs", store.ErrQueueFull)
+		}
 	}
-	defer s.room.done(len(rows))
+	defer s.room.done(n)
 	var stored []job.Record
 	for {
 		err := s.write(ctx, "submit", func(ctx context.Context, t *txn) (err error) {
@@ -83,7 +97,7 @@ func checkNew(r *job.Record) error {
 // stay outside the queue.
 func (t *txn) submit(ctx context.Context, rows []row, held func(i int) bool) ([]job.Record, error) {
 	out := make([]job.Record, len(rows))
-	fresh, twins, err := t.sortOut(ctx, rows, out)
+	fresh, twins, err := sortOut(ctx, t, rows, out)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +131,7 @@ func (t *txn) submit(ctx context.Context, rows []row, held func(i int) bool) ([]
 
 // sortOut finds what was submitted before, in the database (into out) and among
 // the rows themselves (twins: which repeats which).
-func (t *txn) sortOut(ctx context.Context, rows []row, out []job.Record) (fresh []int, twins map[int]int, err error) {
+func sortOut(ctx context.Context, q Querier, rows []row, out []job.Record) (fresh []int, twins map[int]int, err error) {
 	type key struct{ owner, key string }
 	seen := map[key]int{}
 	for i, r := range rows {
@@ -137,7 +151,7 @@ func (t *txn) sortOut(ctx context.Context, rows []row, out []job.Record) (fresh 
 			continue
 		}
 		seen[k] = i
-		known, found, err := knownRecord(ctx, t, r)
+		known, found, err := knownRecord(ctx, q, r)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -147,7 +161,19 @@ func (t *txn) sortOut(ctx context.Context, rows []row, out []job.Record) (fresh 
 		}
 		fresh = append(fresh, i)
 	}
-	return fresh, twins, nil
+	return fresh, twins, checkIDs(rows, fresh)
+}
+
+// checkIDs refuses an id that two new rows have.
+func checkIDs(rows []row, fresh []int) error {
+	seen := make(map[string]struct{}, len(fresh))
+	for _, i := range fresh {
+		if _, ok := seen[rows[i].ID]; ok {
+			return invalid("two jobs have the id %s", rows[i].ID)
+		}
+		seen[rows[i].ID] = struct{}{}
+	}
+	return nil
 }
 
 // insertNew stores a row that was not there a moment ago.
@@ -181,30 +207,21 @@ func knownRecord(ctx context.Context, q Querier, r row) (known job.Record, found
 	return have.Record, true, nil
 }
 
-// knownAll answers a submission that does not fit: what was accepted before
-// stays accepted.
-func (s *Store) knownAll(ctx context.Context, rows []row) ([]job.Record, error) {
-	out := make([]job.Record, len(rows))
-	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
-		for i, r := range rows {
-			if r.IdempotencyKey == "" {
-				return store.ErrQueueFull
-			}
-			known, found, err := knownRecord(ctx, q, r)
-			if err != nil {
-				return err
-			}
-			if !found {
-				return store.ErrQueueFull
-			}
-			out[i] = known
+// known finds what of a submission was accepted before, and how much was not.
+func (s *Store) known(ctx context.Context, rows []row) (out []job.Record, fresh int, err error) {
+	out = make([]job.Record, len(rows))
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		missing, twins, err := sortOut(ctx, q, rows, out)
+		fresh = len(missing)
+		for i, twin := range twins {
+			out[i] = out[twin]
 		}
-		return nil
+		return err
 	})
 	if err != nil {
-		return nil, wrap("storing jobs", err)
+		return nil, 0, err
 	}
-	return out, nil
+	return out, fresh, nil
 }
 
 // instant is now, as the database keeps it.

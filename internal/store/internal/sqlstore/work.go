@@ -72,7 +72,10 @@ func (w *work) Fetch(ctx context.Context) ([]entry.Taken, error) {
 		w.s.db.Wake() // there may be more
 	}
 	if w.s.held.Load() {
-		err = errors.Join(err, w.s.letIn(ctx))
+		// That this fails is no reason to lose what was claimed.
+		if err := ignoreEnd(ctx, w.s.letIn(ctx)); err != nil {
+			w.s.log.Warn("feeding the queue failed and is tried again", "err", err)
+		}
 	}
 	return taken, err
 }

@@ -66,7 +66,8 @@ CREATE TABLE record_labels (
     name  TEXT    NOT NULL,
     value TEXT    NOT NULL,
     seq   BIGINT NOT NULL,
-    PRIMARY KEY (name, value, seq)
+    created_at BIGINT NOT NULL, -- of the record: lists are in its order
+    PRIMARY KEY (name, value, created_at, seq)
 );
 CREATE INDEX record_labels_seq ON record_labels (seq);
 
@@ -158,3 +159,7 @@ CREATE TABLE uploads (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX uploads_created ON uploads (created_at);
+
+-- Every record is changed a few times in its first minute. With the default of
+-- a fifth of the table, a long history would keep the planner from what is new.
+ALTER TABLE records SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01);

@@ -66,7 +66,8 @@ CREATE TABLE record_labels (
     name  TEXT    NOT NULL,
     value TEXT    NOT NULL,
     seq   INTEGER NOT NULL,
-    PRIMARY KEY (name, value, seq)
+    created_at INTEGER NOT NULL, -- of the record: lists are in its order
+    PRIMARY KEY (name, value, created_at, seq)
 ) WITHOUT ROWID;
 CREATE INDEX record_labels_seq ON record_labels (seq);
 

@@ -1,0 +1,202 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/store/internal/entry"
+	"github.com/takovm/tako/internal/store/internal/sqlstore"
+)
+
+const (
+	// mostTries is how often a transaction is run that loses to others.
+	mostTries = 6
+	// endTimeout bounds the end of a transaction, which its caller's context
+	// does not.
+	endTimeout = 30 * time.Second
+)
+
+// querier is what transactions and connections have in common.
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
+}
+
+// each is sqlstore.Querier's; got is how many rows there were.
+func each(ctx context.Context, q querier, query string, args []any, row func(sqlstore.Scan) error) (got int, own, err error) {
+	rows, err := q.Query(ctx, query, texts(args)...)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		got++
+		if err := row(rows.Scan); err != nil {
+			return got, err, nil
+		}
+	}
+	return got, nil, rows.Err()
+}
+
+// texts makes strings such that PostgreSQL takes them: it has no text with
+// NUL or with broken UTF-8 in it. What is searched for is changed alike.
+func texts(args []any) []any {
+	copied := false
+	for i, a := range args {
+		s, ok := a.(string)
+		if !ok || (utf8.ValidString(s) && strings.IndexByte(s, 0) < 0) {
+			continue
+		}
+		if !copied {
+			args, copied = append([]any(nil), args...), true
+		}
+		args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return args
+}
+
+// tx is sqlstore.Tx.
+type tx struct {
+	tx    pgx.Tx
+	place place
+	queue *entry.Queue[pgx.Tx]
+}
+
+func (t *tx) Each(ctx context.Context, query string, args []any, row func(sqlstore.Scan) error) error {
+	_, own, err := each(ctx, t.tx, query, args, row)
+	if own != nil {
+		return own
+	}
+	return t.place.translate(ctx, err)
+}
+
+func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := t.tx.Exec(ctx, query, texts(args)...)
+	return tag.RowsAffected(), t.place.translate(ctx, err)
+}
+
+func (t *tx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[string]int64, error) {
+	ids, err := t.queue.Insert(ctx, t.tx, entries)
+	return ids, t.place.translate(ctx, err)
+}
+
+func (t *tx) TakeEntries(ctx context.Context, n int) ([]entry.Taken, error) {
+	taken, err := t.queue.Take(ctx, t.tx, n)
+	return taken, t.place.translate(ctx, err)
+}
+
+func (t *tx) PromoteEntries(ctx context.Context, n int) (int, error) {
+	n, err := t.queue.Promote(ctx, t.tx, n)
+	return n, t.place.translate(ctx, err)
+}
+
+func (t *tx) Locking() string { return " FOR UPDATE" }
+
+// Write runs fn in a transaction, and again in another one as long as that can
+// do no harm and may help.
+func (d *database) Write(ctx context.Context, fn func(context.Context, sqlstore.Tx) error) error {
+	for try := 1; ; try++ {
+		again, err := d.write(ctx, fn)
+		if err == nil || !again || try == mostTries || !pause(ctx, time.Duration(rand.Int64N(int64(try)*int64(5*time.Millisecond)))) {
+			return err
+		}
+	}
+}
+
+// acquire takes a connection from the pool. That there is none to be had is
+// never a defect of a statement.
+func (d *database) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := d.pool.Acquire(ctx)
+	if err == nil {
+		return conn, nil
+	}
+	err = d.place.translate(ctx, err)
+	if ctx.Err() == nil && job.KindOf(err) == job.KindInternal {
+		err = d.place.unavailable(err)
+	}
+	return nil, err
+}
+
+// write reports whether what failed may be tried again.
+func (d *database) write(ctx context.Context, fn func(context.Context, sqlstore.Tx) error) (again bool, err error) {
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	t, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return d.broke(ctx, conn), d.place.translate(ctx, err)
+	}
+	// Once begun, only the end of a statement is the caller's to order: given
+	// up amidst a commit, nobody could say whether it happened.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	defer func() { _ = t.Rollback(end) }() // does nothing after the commit; and closes the connection where it fails
+	if err := fn(ctx, &tx{t, d.place, d.queue}); err != nil {
+		return passes(err) || d.broke(ctx, conn), err
+	}
+	if err := t.Commit(end); err != nil {
+		return passes(err), d.uncertain(end, conn, err)
+	}
+	return false, nil
+}
+
+// uncertain is a failed commit.
+func (d *database) uncertain(ctx context.Context, conn *pgxpool.Conn, err error) error {
+	if !conn.Conn().IsClosed() {
+		return d.place.translate(ctx, err) // the server said that it was undone
+	}
+	return job.Errorf(job.KindUnavailable, "%w", fmt.Errorf("%s was lost during a commit, which may have happened: %w", d.place, reason{err}))
+}
+
+// broke reports whether the connection broke, other than by the caller's will.
+// Then the others have as well, mostly: the server was started again. None is
+// used again.
+func (d *database) broke(ctx context.Context, conn *pgxpool.Conn) bool {
+	if ctx.Err() != nil || !conn.Conn().IsClosed() {
+		return false
+	}
+	d.pool.Reset()
+	return true
+}
+
+// Read runs fn outside of a transaction: each of its statements sees what is
+// committed by then.
+func (d *database) Read(ctx context.Context, fn func(context.Context, sqlstore.Querier) error) error {
+	return fn(ctx, reader{d})
+}
+
+// reader is sqlstore.Querier on any connection.
+type reader struct{ d *database }
+
+// Each asks a second time where a connection breaks before there was an answer.
+func (r reader) Each(ctx context.Context, query string, args []any, row func(sqlstore.Scan) error) error {
+	again, err := r.each(ctx, query, args, row)
+	if again {
+		_, err = r.each(ctx, query, args, row)
+	}
+	return err
+}
+
+func (r reader) each(ctx context.Context, query string, args []any, row func(sqlstore.Scan) error) (again bool, err error) {
+	conn, err := r.d.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	got, own, err := each(ctx, conn, query, args, row)
+	if own != nil || err == nil {
+		return false, own
+	}
+	return got == 0 && (passes(err) || r.d.broke(ctx, conn)), r.d.place.translate(ctx, err)
+}
