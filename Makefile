@@ -63,6 +63,7 @@ mutate: build ## remove each line of the spec builder and expect a test to fail
 .PHONY: generate
 generate: ## write the generated files again
 	@go test ./internal/engine/gvisor -run GuestFilter -update
+	@go test ./internal/api -run OpenAPIFile -update
 	@go generate ./...
 
 .PHONY: clean

@@ -59,7 +59,8 @@ func (c *call) replayDeadLetter() error {
 	return c.ok(wire.Submitted{JobID: r.ID, Status: r.Status})
 }
 
-func newKey(k *job.Key) wire.Key {
+// NewKey is a stored key as it is answered.
+func NewKey(k *job.Key) wire.Key {
 	out := wire.Key{
 		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Scopes: []string{},
 		CreatedAt: wire.NewTime(k.CreatedAt), ExpiresAt: wire.NewTime(k.ExpiresAt), LastUsedAt: wire.NewTime(k.LastUsedAt),
@@ -77,7 +78,7 @@ func (c *call) listKeys() error {
 	}
 	out := []wire.Key{}
 	for i := range keys {
-		out = append(out, newKey(&keys[i]))
+		out = append(out, NewKey(&keys[i]))
 	}
 	return c.ok(out)
 }
@@ -91,7 +92,7 @@ func (c *call) createKey() error {
 	if err := c.api.service.CreateKey(c.r.Context(), stored); err != nil {
 		return err
 	}
-	return c.ok(wire.CreatedKey{Key: newKey(&stored), APIKey: key.Reveal(), WebhookSecret: stored.WebhookSecret})
+	return c.ok(wire.CreatedKey{Key: NewKey(&stored), APIKey: key.Reveal(), WebhookSecret: stored.WebhookSecret})
 }
 
 // MakeKey makes an API key: what is stored of it, and the key itself, which is

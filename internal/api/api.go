@@ -168,7 +168,7 @@ func (c *call) checkParameters() error {
 		v, p := schema.CheckText(&f.Type, validText(c.r.PathValue(f.Name)), "path", f.Name)
 		c.path[f.Name], wrong = v, append(wrong, p...)
 	}
-	given := c.r.URL.Query()
+	given := queryOf(c.r.URL.RawQuery)
 	for i := range c.route.query {
 		f := &c.route.query[i]
 		values := given[f.Name]

@@ -49,9 +49,42 @@ func (c *call) artifact() error {
 	h.Set("Content-Disposition", attachment(path.Base(a.Name)))
 	h.Set("ETag", `"`+a.SHA256+`"`)
 	h.Set("Cache-Control", "private, no-cache")
+	if c.r.Method == http.MethodHead || !strings.HasPrefix(c.r.Header.Get("Range"), "bytes=") {
+		c.r.Header.Del("Range") // has to be ignored there (RFC 9110, section 14.2)
+	}
 	c.patient()
-	http.ServeContent(c.w, c.r, "", r.EndedAt, content)
-	return nil
+	w := &withoutErrors{ResponseWriter: c.w}
+	http.ServeContent(w, c.r, "", r.EndedAt, content)
+	switch w.refused {
+	case 0:
+		return nil
+	case http.StatusRequestedRangeNotSatisfiable:
+		return fail(w.refused, "The range cannot be satisfied.")
+	case http.StatusPreconditionFailed:
+		return fail(w.refused, "The file is not the one that was asked for.")
+	}
+	return fmt.Errorf("sending the artifact %s of %s: status %d", a.Name, r.ID, w.refused)
+}
+
+// withoutErrors is a writer that leaves errors out: ServeContent's are text.
+type withoutErrors struct {
+	http.ResponseWriter
+	refused int
+}
+
+func (w *withoutErrors) WriteHeader(status int) {
+	if status >= 400 {
+		w.refused = status
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *withoutErrors) Write(b []byte) (int, error) {
+	if w.refused != 0 {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 func named(artifacts []job.Artifact, name string) (job.Artifact, bool) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/takovm/tako/internal/api/schema"
@@ -48,6 +50,35 @@ func (c *call) caller() Caller {
 		o.ClientIP = c.client.String()
 	}
 	return o
+}
+
+// queryOf reads a query as Starlette does: what is no escape stands for
+// itself. net/url leaves such parameters out, and a filter that is left out
+// answers too much.
+func queryOf(query string) url.Values {
+	values := url.Values{}
+	for pair := range strings.SplitSeq(query, "&") {
+		if name, value, _ := strings.Cut(pair, "="); pair != "" {
+			values.Add(unescape(name), unescape(value))
+		}
+	}
+	return values
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '+' {
+			c = ' '
+		} else if c == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				c, i = byte(n), i+2
+			}
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // page are the parameters of a list. What would overflow further down is cut.
@@ -119,6 +150,7 @@ func (c *call) send(status int, contentType string, body []byte) {
 
 // refuse sends an error.
 func (c *call) refuse(err error) {
+	c.w.Header().Del("Content-Disposition") // of what was to be sent
 	if p, ok := err.(problems); ok {
 		_ = c.answer(http.StatusUnprocessableEntity, map[string]any{"detail": p})
 		return

@@ -52,7 +52,7 @@ func docsPolicy() string {
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 }
 
-func anchor(tag string) string { return strings.ReplaceAll(tag, " ", "-") }
+func anchor(tag string) string { return "tag-" + strings.ReplaceAll(tag, " ", "-") }
 
 type page struct{ strings.Builder }
 

@@ -3,9 +3,11 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -74,6 +76,11 @@ type stream struct {
 // pump takes events as they come, so that silence between them can be told.
 func (s *stream) pump(ctx context.Context, id string, after int64, follow bool) {
 	defer close(s.events)
+	defer func() {
+		if p := recover(); p != nil { // not of the request's goroutine: it would end the server
+			s.failed <- fmt.Errorf("reading events panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
 	for e, err := range s.api.service.Events(ctx, s.principal, id, after, follow) {
 		if err != nil {
 			s.failed <- err
@@ -103,7 +110,7 @@ func (s *stream) send(ctx context.Context) error {
 		select {
 		case e, more := <-s.events:
 			if !more {
-				return s.end()
+				return s.end(ctx)
 			}
 			s.write(e)
 			if err := s.drain(); err != nil {
@@ -116,20 +123,24 @@ func (s *stream) send(ctx context.Context) error {
 				return err
 			}
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
 }
 
-// end says whether the last event was one. What could not be read is cut off: a
-// client that sees a clean end believes that there is no more.
-func (s *stream) end() error {
+// end says whether the last event was one. What could not be read, or is not any
+// more because the server stops, is cut off: a client that sees a clean end
+// believes that there is no more.
+func (s *stream) end(ctx context.Context) error {
 	select {
 	case err := <-s.failed:
 		return err
 	default:
-		return s.flush()
 	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // drain adds what came meanwhile, and sends it.
@@ -149,12 +160,13 @@ func (s *stream) drain() error {
 	return s.flush()
 }
 
-// write adds an event. Its data is one line: JSON has no line breaks of its own.
+// write adds an event. Its data is one line, however it was stored.
 func (s *stream) write(e job.Event) {
 	fmt.Fprintf(&s.buf, "id: %d\nevent: %s\ndata: {\"ts\":%q,\"attempt\":%d", e.Seq, e.Type, e.At.UTC().Format(nanoTime), e.Attempt)
-	if fields := bytes.TrimSpace(e.Data); len(fields) > 2 && fields[0] == '{' {
+	var data bytes.Buffer
+	if err := json.Compact(&data, e.Data); err == nil && data.Len() > 2 && data.Bytes()[0] == '{' {
 		s.buf.WriteByte(',')
-		s.buf.Write(fields[1:])
+		s.buf.Write(data.Bytes()[1:])
 	} else {
 		s.buf.WriteByte('}')
 	}

@@ -40,7 +40,7 @@ func (c *call) list(f store.Filter) error {
 
 // labels are the parameters label=key:value.
 func (c *call) labels() (map[string]string, error) {
-	given := c.r.URL.Query()["label"]
+	given := queryOf(c.r.URL.RawQuery)["label"]
 	if len(given) == 0 {
 		return nil, nil
 	}

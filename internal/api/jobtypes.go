@@ -136,7 +136,7 @@ func (c *call) buildJobType() error {
 	b, err := c.api.service.BuildJobType(c.r.Context(), name, c.query["version_tag"].Text())
 	var known *job.Error
 	switch {
-	case errors.As(err, &known) && known.Kind != job.KindNotFound:
+	case errors.As(err, &known) && known.Kind != job.KindNotFound && known.Kind != job.KindInternal:
 		return fail(http.StatusInternalServerError, "Build failed: %s", known.Msg)
 	case err != nil:
 		return orNoJobType(name, err)

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"slices"
 
 	"github.com/takovm/tako/internal/api/schema"
 )
 
-// maxRequestPart is what of the part "request" is kept in memory; files beyond
-// it are on disk.
+// formMemory is what of a form's files is kept in memory; those beyond it are on
+// disk.
 const formMemory = 1 << 20
 
 // multipartRequest reads a form: the part "request" is the JSON that would be the
@@ -27,10 +29,10 @@ func (c *call) multipartRequest() (in *schema.Value, files []FileSource, done fu
 	if err != nil {
 		return nil, nil, nil, malformed(err)
 	}
-	done = func() { _ = form.RemoveAll() }
+	remove := func() { _ = form.RemoveAll() }
 	defer func() {
 		if err != nil {
-			done()
+			remove()
 		}
 	}()
 	doc, err := requestPart(form, c.api.options.MaxPayloadBytes)
@@ -46,9 +48,9 @@ func (c *call) multipartRequest() (in *schema.Value, files []FileSource, done fu
 	}
 	files, more := formFiles(form, in)
 	if wrong = append(wrong, more...); len(wrong) > 0 {
-		return nil, nil, nil, problems(wrong)
+		return nil, nil, nil, problems(wrong[:min(len(wrong), schema.MaxProblems)])
 	}
-	return in, files, done, nil
+	return in, files, remove, nil
 }
 
 // requestPart is the part "request", whether it came as a field or as a file.
@@ -79,15 +81,12 @@ func requestPart(form *multipart.Form, limit int64) ([]byte, error) {
 // formFiles makes input files of the parts "file". Parts of other names are what
 // other fields are in JSON.
 func formFiles(form *multipart.Form, in *schema.Value) (files []FileSource, wrong []schema.Problem) {
-	for name, values := range form.Value {
-		if name != "request" {
-			wrong = append(wrong, extraPart(name))
-		} else if len(values)+len(form.File[name]) > 1 {
-			wrong = append(wrong, schema.Invalid("the part request is there twice", []byte("null"), "body", "request"))
-		}
+	if len(form.Value["request"])+len(form.File["request"]) > 1 {
+		wrong = append(wrong, schema.Invalid("the part request is there twice", []byte("null"), "body", "request"))
 	}
-	for name := range form.File {
-		if name != "file" && name != "request" {
+	for _, name := range partNames(form) {
+		_, isField := form.Value[name]
+		if name != "request" && (name != "file" || isField) {
 			wrong = append(wrong, extraPart(name))
 		}
 	}
@@ -111,6 +110,14 @@ func formFiles(form *multipart.Form, in *schema.Value) (files []FileSource, wron
 		wrong = append(wrong, schema.Invalid(msg, []byte("null"), "body", "file"))
 	}
 	return files, wrong
+}
+
+// partNames are the names of a form's parts, in order.
+func partNames(form *multipart.Form) []string {
+	names := slices.Collect(maps.Keys(form.Value))
+	names = slices.AppendSeq(names, maps.Keys(form.File))
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func extraPart(name string) schema.Problem {

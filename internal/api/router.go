@@ -72,7 +72,7 @@ func (t *router) match(r *http.Request) (*route, error) {
 		return nil, notFound()
 	}
 	found := t.find(r)
-	if found == nil {
+	if found == nil || r.URL.Path != "/" && strings.HasSuffix(r.URL.Path, "/") { // an empty {name...}
 		return nil, t.redirect(r)
 	}
 	if route := found[r.Method]; route != nil {

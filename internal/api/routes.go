@@ -68,9 +68,9 @@ func (a *API) jobRoutes() []route {
 		{method: "GET", pattern: "/jobs/{job_id}/artifacts.zip", name: "zip_artifacts", tag: "artifacts", summary: "All files that a job left",
 			scope: job.ScopeRead, media: "application/zip", errors: []int{404}, words: jobWords(), handle: (*call).zipArtifacts},
 		{method: "GET", pattern: "/jobs/{job_id}/artifacts/{name...}", name: "get_artifact", tag: "artifacts", summary: "A file that a job left",
-			scope: job.ScopeRead, media: "application/octet-stream", errors: []int{206, 304, 404, 416}, words: jobWords(), handle: (*call).artifact},
+			scope: job.ScopeRead, media: "application/octet-stream", errors: []int{206, 304, 404, 412, 416}, words: jobWords(), handle: (*call).artifact},
 		{method: "HEAD", pattern: "/jobs/{job_id}/artifacts/{name...}", name: "head_artifact", tag: "artifacts", summary: "Size, type and ETag of a file",
-			scope: job.ScopeRead, media: "application/octet-stream", errors: []int{304, 404}, words: jobWords(), handle: (*call).artifact},
+			scope: job.ScopeRead, media: "application/octet-stream", errors: []int{304, 404, 412}, words: jobWords(), handle: (*call).artifact},
 	}
 }
 

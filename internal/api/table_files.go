@@ -95,7 +95,7 @@ func pathsProblem(paths []string) string {
 		}
 		seen[p] = true
 	}
-	for p := range seen {
+	for _, p := range paths {
 		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
 			if seen[dir] {
 				return fmt.Sprintf("the path %q is a file and a folder", dir)

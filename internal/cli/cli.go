@@ -27,6 +27,8 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitUnreachable = 69 // no server at the address
+	exitDenied      = 77 // the API key is missing, or may not
 	exitTimeout     = 124
 	exitTako        = 125
 	exitInterrupted = 130
@@ -174,7 +176,8 @@ fresh gVisor kernel, no network, no host files, and limits that hold.
 
 Exit codes: 0 done, 1 failed, 2 usage. "tako run" exits with the program's own
 code, 124 when it ran out of time, 137 when it ran out of memory, 130 when it
-was interrupted and 125 when tako itself could not do its part.
+was interrupted and 125 when tako itself could not do its part. Commands that
+ask a server exit with 69 when they cannot reach it and 77 when they may not.
 
 The configuration is the file that --config names, else that of TAKO_VM_CONFIG,
 else the first of ./tako_vm.yaml, ./config/tako_vm.yaml, ~/.tako_vm/config.yaml
@@ -195,7 +198,9 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError("%s; see tako --help", err)
 	})
-	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newDoctorCommand(), a.newVersionCommand())
+	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newStatusCommand(), a.newJobsCommand(), a.newDLQCommand(),
+		a.newKeysCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(),
+		a.newVersionCommand(), a.newSetupCommand(), a.newDevCommand())
 	return root
 }
 

@@ -26,10 +26,11 @@ func (c *checker) integer(t *Type, v jsondoc.Value, loc []any) *Value {
 		whole = n
 	case jsondoc.String:
 		s, _ := v.Text()
-		if whole = parseInt(s); whole == nil {
-			return c.wrong(Problem{Type: "int_parsing", Loc: loc, Input: raw,
-				Msg: "Input should be a valid integer, unable to parse string as an integer"})
+		n, kind, msg := parseInt(s)
+		if n == nil {
+			return c.wrong(Problem{Type: kind, Loc: loc, Msg: msg, Input: raw})
 		}
+		whole = n
 	default:
 		return c.wrong(Problem{Type: "int_type", Loc: loc, Msg: "Input should be a valid integer", Input: raw})
 	}
@@ -65,18 +66,18 @@ func wholeNumber(raw string) (n *big.Int, kind, msg string) {
 }
 
 // parseInt reads what pydantic takes for an integer in text: a sign, digits with
-// single underscores between them, a fraction of zeros. nil for anything else.
-func parseInt(s string) *big.Int {
-	s = strings.TrimSpace(s)
-	if len(s) > jsondoc.MaxDigits {
-		return nil
+// single underscores between them, a fraction of zeros; or answers the problem.
+func parseInt(s string) (n *big.Int, kind, msg string) {
+	parts := regexp.MustCompile(`^([+-]?)([0-9]+(?:_[0-9]+)*)(?:\.0+)?$`).FindStringSubmatch(strings.TrimSpace(s))
+	if parts == nil {
+		return nil, "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
 	}
-	if !regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*(\.0*)?$`).MatchString(s) {
-		return nil
+	digits := strings.TrimLeft(strings.ReplaceAll(parts[2], "_", ""), "0")
+	if len(digits) > jsondoc.MaxDigits {
+		return nil, "int_parsing_size", tooLarge
 	}
-	s, _, _ = strings.Cut(strings.TrimPrefix(s, "+"), ".")
-	n, _ := new(big.Int).SetString(strings.ReplaceAll(s, "_", ""), 10)
-	return n
+	n, _ = new(big.Int).SetString(parts[1]+"0"+digits, 10)
+	return n, "", ""
 }
 
 func (c *checker) float(t *Type, v jsondoc.Value, loc []any) *Value {
@@ -104,23 +105,31 @@ func (c *checker) float(t *Type, v jsondoc.Value, loc []any) *Value {
 	return &Value{float: f}
 }
 
-// parseFloat reads what Python takes for a float in text.
+// parseFloat reads what pydantic takes for a float in text: it drops single
+// underscores wherever they are, but for the ends.
 func parseFloat(s string) (f float64, ok bool) {
-	s = strings.TrimSpace(s)
-	if !regexp.MustCompile(`^(?i)[+-]?(([0-9]+(_[0-9]+)*\.?([0-9]+(_[0-9]+)*)?|\.[0-9]+(_[0-9]+)*)(e[+-]?[0-9]+)?|inf|infinity|nan)$`).MatchString(s) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
 		return 0, false
 	}
-	f, _ = strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	s = strings.ReplaceAll(s, "_", "")
+	if !regexp.MustCompile(`^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)$`).MatchString(s) {
+		return 0, false
+	}
+	if strings.HasSuffix(s, "nan") {
+		return math.NaN(), true // whatever its sign
+	}
+	f, _ = strconv.ParseFloat(s, 64)
 	return f, true
 }
 
-// rangeProblem says whether f is out of bounds. NaN is above every bound, as
-// pydantic has it.
+// rangeProblem says whether f is out of bounds. NaN is above every maximum, as
+// pydantic has it; where there is none, it is below the minimum.
 func (t *Type) rangeProblem(f float64) (p Problem, wrong bool) {
 	switch {
 	case !t.Bounded:
 		return Problem{}, false
-	case f < t.Min:
+	case f < t.Min, math.IsNaN(f) && math.IsInf(t.Max, 1):
 		return Problem{Type: "greater_than_equal", Ctx: json.RawMessage(`{"ge":` + t.bound(t.Min) + `}`),
 			Msg: "Input should be greater than or equal to " + plain(t.Min)}, true
 	case !(f <= t.Max):
@@ -156,7 +165,7 @@ func (c *checker) boolean(v jsondoc.Value, loc []any) *Value {
 		if err == nil && (f == 0 || f == 1) {
 			return &Value{bool: f == 1}
 		}
-		if err != nil || f != math.Trunc(f) {
+		if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
 			return c.wrong(Problem{Type: "bool_type", Loc: loc, Msg: "Input should be a valid boolean", Input: raw})
 		}
 	default:
