@@ -133,8 +133,9 @@ type Queue interface {
 	Submit(ctx context.Context, records []job.Record, max int) ([]job.Record, error)
 	// Work hands out claims to handle, each in a goroutine of its own, until ctx
 	// ends; it returns when the last handle has returned. Before it takes an
-	// entry from the queue it acquires a slot from slots. Entries are taken by
-	// priority, then by age; those with RunAt in the future wait for it. A
+	// entry from the queue it acquires a slot from slots. Of owners that have
+	// something waiting, the one whose jobs run least is next; among an owner's
+	// entries priority decides, then age; those with RunAt in the future wait. A
 	// handle that returns without Finish, Retry or Release has its claim
 	// released as interrupted, to run again after a second. The context of a
 	// handle does not end with ctx: that one says take no more. One call at a
@@ -168,8 +169,8 @@ type Queue interface {
 	// and those with job.RetryNever, fail as interrupted. It returns what it
 	// changed. Call it at the start, and then about once per lease.
 	Recover(ctx context.Context, node string, now time.Time, limit int) ([]job.Record, error)
-	// Position is how many entries would be taken before this one, counted
-	// from 1; 0 if it does not wait. One that waits for its RunAt counts those
+	// Position is how many entries of its owner would be taken before this one,
+	// counted from 1; 0 if it does not wait. One that waits for its RunAt counts those
 	// that may run already.
 	Position(ctx context.Context, id string) (int, error)
 	// Follow calls changed with the id of every record that changed on any

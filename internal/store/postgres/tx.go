@@ -89,8 +89,8 @@ func (t *tx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[stri
 	return ids, t.place.translate(ctx, err)
 }
 
-func (t *tx) TakeEntries(ctx context.Context, n int) ([]entry.Taken, error) {
-	taken, err := t.queue.Take(ctx, t.tx, n)
+func (t *tx) TakeEntries(ctx context.Context, queue string, n int) ([]entry.Taken, error) {
+	taken, err := t.queue.Take(ctx, t.tx, queue, n)
 	return taken, t.place.translate(ctx, err)
 }
 

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -22,8 +23,27 @@ func (f file) Open(ctx context.Context, o storetest.Options) (store.Store, error
 }
 
 func TestStore(t *testing.T) {
+	// Making the tables takes longer than most tests.
+	made := filepath.Join(t.TempDir(), "made.db")
+	st, err := sqlite.Open(t.Context(), made, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
+	}
 	storetest.Run(t, storetest.Config{
-		New:    func(t testing.TB) storetest.Database { return file(filepath.Join(t.TempDir(), "tako.db")) },
+		New: func(t testing.TB) storetest.Database {
+			path := filepath.Join(t.TempDir(), "tako.db")
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return file(path)
+		},
 		Backup: func(path string) storetest.Database { return file(path) },
 	})
 }

@@ -59,8 +59,8 @@ func (t *tx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[stri
 	return t.queue.Insert(ctx, t.tx, entries)
 }
 
-func (t *tx) TakeEntries(ctx context.Context, n int) ([]entry.Taken, error) {
-	return t.queue.Take(ctx, t.tx, n)
+func (t *tx) TakeEntries(ctx context.Context, queue string, n int) ([]entry.Taken, error) {
+	return t.queue.Take(ctx, t.tx, queue, n)
 }
 
 func (t *tx) PromoteEntries(ctx context.Context, n int) (int, error) {

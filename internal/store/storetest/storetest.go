@@ -4,7 +4,9 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +21,8 @@ type Config struct {
 	New func(t testing.TB) Database
 	// Shared databases serve several servers at once.
 	Shared bool
-	// Backup is whether the store copies itself.
-	Backup bool
+	// Backup is the database that a backup is; nil if the store makes none.
+	Backup func(path string) Database
 }
 
 // Database is one that can be opened again.
@@ -42,15 +44,37 @@ type suite struct{ Config }
 // Run runs the suite.
 func Run(t *testing.T, c Config) {
 	s := &suite{c}
-	tests := []struct {
+	t.Run("Leaks", s.leaks) // alone: the goroutines of others look like leaks
+	for _, tt := range []struct {
 		name string
 		test func(*testing.T)
 	}{
+		{"Model", s.model}, {"FaultsOnce", s.faultsOnce}, {"FaultsDeadly", s.faultsDeadly}, // the longest first
 		{"SubmitGet", s.submitGet}, {"SubmitAllOrNone", s.submitAllOrNone}, {"Idempotency", s.idempotency},
-		{"IdempotencyRace", s.idempotencyRace}, {"QueueFull", s.queueFull}, {"List", s.list}, {"Delete", s.delete},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, tt.test)
+		{"IdempotencyRace", s.idempotencyRace}, {"QueueFull", s.queueFull}, {"QueueFullAtOnce", s.queueFullAtOnce},
+		{"QueueFullElsewhere", s.queueFullElsewhere}, {"List", s.list}, {"Delete", s.delete},
+		{"Work", s.work}, {"WorkOrder", s.workOrder}, {"WorkSlots", s.workSlots}, {"WorkDrains", s.workDrains},
+		{"WorkScheduled", s.workScheduled}, {"WorkAbandoned", s.workAbandoned}, {"WorkOneAtATime", s.workOneAtATime}, {"WorkAgain", s.workAgain},
+		{"Finish", s.finish}, {"FinishOnce", s.finishOnce}, {"Retry", s.retry}, {"Release", s.release},
+		{"ReleasePlace", s.releasePlace}, {"Reports", s.reports},
+		{"Position", s.position}, {"CancelQueued", s.cancelQueued}, {"CancelRunning", s.cancelRunning},
+		{"CancelledNotRetried", s.cancelledNotRetried},
+		{"Sync", s.sync}, {"SyncIdempotency", s.syncIdempotency}, {"SyncTakenID", s.syncTakenID},
+		{"RecoverRestart", s.recoverRestart}, {"RecoverLease", s.recoverLease}, {"RecoverLimit", s.recoverLimit},
+		{"RecoverEnds", s.recoverEnds}, {"Renew", s.renew}, {"RenewLost", s.renewLost}, {"Servers", s.servers},
+		{"ServersCancel", s.serversCancel}, {"ServersRecover", s.serversRecover},
+		{"Events", s.events}, {"EventsAttempts", s.eventsAttempts}, {"EventsAtOnce", s.eventsAtOnce},
+		{"EventsTruncated", s.eventsTruncated}, {"Follow", s.follow}, {"FollowSlow", s.followSlow},
+		{"Batch", s.batch}, {"BatchAllOrNone", s.batchAllOrNone}, {"BatchFed", s.batchFed}, {"BatchCancel", s.batchCancel},
+		{"BatchIdempotency", s.batchIdempotency}, {"BatchExpires", s.batchExpires},
+		{"Keys", s.keys}, {"DeadLetters", s.deadLetters}, {"Deliveries", s.deliveries}, {"DeliveriesOnce", s.deliveriesOnce},
+		{"Uploads", s.uploads}, {"Blobs", s.blobs},
+		{"Exact", s.exact}, {"Stats", s.stats}, {"Backup", s.backup}, {"Closed", s.closed}, {"Reopen", s.reopen},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t)
+		})
 	}
 }
 
@@ -157,21 +181,30 @@ func (s *slots) TryAcquire() (func(), bool) {
 
 // server is a Work call.
 type server struct {
-	t     testing.TB
-	st    store.Store
-	slots *slots
-	stop  func() // and wait
+	quit chan struct{} // has the handles of collect return
+	stop func()        // and wait
+}
+
+// kill ends a server whose store is dead, with all that it was doing.
+func (s *server) kill() {
+	close(s.quit)
+	s.stop()
 }
 
 func node(name string) store.Node { return store.Node{Name: name, Lease: time.Minute} }
 
-// serve runs handle for what waits, until the test or stop ends it.
+// serve runs handle for what waits, n at once, until the test or stop ends it.
 func serve(t testing.TB, st store.Store, name string, n int, handle func(context.Context, store.Claim)) *server {
 	t.Helper()
+	return serveIn(t, st, name, newSlots(n), handle)
+}
+
+func serveIn(t testing.TB, st store.Store, name string, in store.Slots, handle func(context.Context, store.Claim)) *server {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &server{t: t, st: st, slots: newSlots(n)}
+	s := &server{quit: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- st.Work(ctx, node(name), s.slots, handle) }()
+	go func() { ended <- st.Work(ctx, node(name), in, handle) }()
 	var once sync.Once
 	s.stop = func() {
 		once.Do(func() {
@@ -185,27 +218,100 @@ func serve(t testing.TB, st store.Store, name string, n int, handle func(context
 	return s
 }
 
-// collect passes claims on to the test, which reports on them: the slot is
-// free when done is closed.
+// held is a claim that was passed on to the test, which reports on it and then
+// calls end.
 type held struct {
 	store.Claim
 	done chan struct{}
 }
 
+// end has the handle return, which frees its slot.
 func (h held) end() { close(h.done) }
 
+// collect serves n claims at once and passes them on.
 func collect(t testing.TB, st store.Store, name string, n int) (<-chan held, *server) {
 	t.Helper()
+	return collectIn(t, st, name, newSlots(n))
+}
+
+func collectIn(t testing.TB, st store.Store, name string, in store.Slots) (<-chan held, *server) {
+	t.Helper()
 	claims := make(chan held, 1000)
-	s := serve(t, st, name, n, func(_ context.Context, c store.Claim) {
+	quit := make(chan *server, 1)
+	s := serveIn(t, st, name, in, func(_ context.Context, c store.Claim) {
+		s := <-quit
+		quit <- s
 		h := held{c, make(chan struct{})}
 		claims <- h
 		select {
 		case <-h.done:
+		case <-s.quit:
 		case <-t.Context().Done():
 		}
 	})
+	quit <- s
 	return claims, s
+}
+
+// runOne submits a record to a store that nobody works at and claims it.
+func runOne(t testing.TB, st store.Store, r job.Record) held {
+	t.Helper()
+	submit(t, st, r)
+	claims, _ := collect(t, st, "n", 1)
+	return receive(t, "the claim of "+r.ID, claims)
+}
+
+// await waits until a record is as wanted.
+func await(t testing.TB, st store.Store, id, what string, is func(job.Record) bool) (r job.Record) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	found := false
+	_ = st.Follow(ctx, func(changed string) {
+		if found || (changed != "" && changed != id) {
+			return
+		}
+		if r = get(t, st, id); is(r) {
+			found = true
+			cancel()
+		}
+	})
+	if !found {
+		t.Fatalf("waited in vain: %s is %s: %+v", id, what, r)
+	}
+	return r
+}
+
+// log reads the whole log of a job, and checks that it has no gap.
+func log(t testing.TB, st store.Store, id string) []job.Event {
+	t.Helper()
+	events, err := st.Events(t.Context(), id, 0, 10_000)
+	if err != nil {
+		t.Fatalf("the log of %s: %v", id, err)
+	}
+	for i, e := range events {
+		if e.Seq != int64(i+1) {
+			t.Errorf("event %d of %s has the number %d", i+1, id, e.Seq)
+		}
+		if e.Type == job.EventEnd && i < len(events)-1 {
+			t.Errorf("in the log of %s something follows the end: %+v", id, events[i+1])
+		}
+	}
+	return events
+}
+
+// story is a log in short: "status:running stdout:{...} end:failed".
+func story(t testing.TB, st store.Store, id string) string {
+	t.Helper()
+	var parts []string
+	for _, e := range log(t, st, id) {
+		var data struct{ Status string }
+		if err := json.Unmarshal(e.Data, &data); err != nil || data.Status == "" {
+			data.Status = string(e.Data)
+		}
+		parts = append(parts, string(e.Type)+":"+data.Status)
+	}
+	return strings.Join(parts, " ")
 }
 
 // succeed finishes a claim.

@@ -2,6 +2,8 @@ package entry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +29,7 @@ const (
 // Entry is a place in the queue that is to be made.
 type Entry struct {
 	Record   string // id
+	Owner    string // whose it is: entries of each are taken for themselves
 	Priority int    // 1 first, 4 last
 	// At is when it may be taken; entries of one priority are taken in the
 	// order of their At. Zero is now.
@@ -93,7 +96,7 @@ func (q *Queue[T]) Insert(ctx context.Context, tx T, entries []Entry) (map[strin
 	params := make([]river.InsertManyParams, len(entries))
 	for i, e := range entries {
 		params[i] = river.InsertManyParams{Args: attempt{Record: e.Record}, InsertOpts: &river.InsertOpts{
-			MaxAttempts: 1, Priority: e.Priority, ScheduledAt: e.At, Pending: e.Held,
+			Queue: QueueOf(e.Owner), MaxAttempts: 1, Priority: e.Priority, ScheduledAt: e.At, Pending: e.Held,
 		}}
 	}
 	results, err := q.client.InsertManyTx(ctx, tx, params)
@@ -114,13 +117,22 @@ func (q *Queue[T]) Insert(ctx context.Context, tx T, entries []Entry) (map[strin
 	return ids, nil
 }
 
-// Take locks up to n entries that may run, the most urgent first, in the
-// caller's transaction: nobody else gets them.
-func (q *Queue[T]) Take(ctx context.Context, tx T, n int) ([]Taken, error) {
+// QueueOf names the queue of an owner, as river_job.queue has it.
+func QueueOf(owner string) string {
+	if owner == "" {
+		return river.QueueDefault
+	}
+	sum := sha256.Sum256([]byte(owner)) // River allows few characters
+	return "of-" + hex.EncodeToString(sum[:12])
+}
+
+// Take locks up to n entries of a queue that may run, the most urgent first, in
+// the caller's transaction: nobody else gets them.
+func (q *Queue[T]) Take(ctx context.Context, tx T, queue string, n int) ([]Taken, error) {
 	// By the clock that River inserts with: the database's may be behind it.
 	now := time.Now()
 	res, err := q.driver.UnwrapExecutor(tx).JobGetAvailable(ctx, &riverdriver.JobGetAvailableParams{
-		ClientID: q.client.ID(), MaxAttemptedBy: 1, MaxToLock: n, Now: &now, Queue: river.QueueDefault,
+		ClientID: q.client.ID(), MaxAttemptedBy: 1, MaxToLock: n, Now: &now, Queue: queue,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("taking entries: %w", err)

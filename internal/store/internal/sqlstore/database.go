@@ -26,7 +26,7 @@ type Tx interface {
 	// InsertEntries, TakeEntries and PromoteEntries are entry.Queue's methods in
 	// this transaction.
 	InsertEntries(ctx context.Context, entries []entry.Entry) (map[string]int64, error)
-	TakeEntries(ctx context.Context, n int) ([]entry.Taken, error)
+	TakeEntries(ctx context.Context, queue string, n int) ([]entry.Taken, error)
 	PromoteEntries(ctx context.Context, n int) (int, error)
 	// Locking ends a SELECT whose rows nobody else may change until the end of
 	// this transaction: " FOR UPDATE", or nothing where there is one writer.

@@ -77,7 +77,8 @@ func (s *Store) letIn(ctx context.Context) error {
  FROM batches WHERE ended_at = 0`, nil, &most, &unbounded); err != nil {
 			return err
 		}
-		n := min(feedAtOnce, most-waiting)
+		// Half of the queue stays free for what is submitted by itself.
+		n := min(feedAtOnce, max(1, most/2)-waiting)
 		if most == 0 || unbounded != 0 {
 			n = feedAtOnce
 		}

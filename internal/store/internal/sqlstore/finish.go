@@ -155,7 +155,7 @@ func (t *txn) requeue(ctx context.Context, r *row, at time.Time) error {
 	if _, err := t.Exec(ctx, "DELETE FROM river_job WHERE id = $1", r.entry); err != nil {
 		return err
 	}
-	ids, err := t.InsertEntries(ctx, []entry.Entry{{Record: r.ID, Priority: request.Request.Priority, At: at}})
+	ids, err := t.InsertEntries(ctx, []entry.Entry{{Record: r.ID, Owner: r.Owner, Priority: request.Request.Priority, At: at}})
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func (t *txn) expireBatches(ctx context.Context, before time.Time, limit int) er
 	return nil
 }
 
-// Position counts the entries before a record's.
+// Position counts the entries of the same owner before a record's.
 func (s *Store) Position(ctx context.Context, id string) (n int, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		var status job.Status
@@ -167,11 +167,11 @@ func (s *Store) Position(ctx context.Context, id string) (n int, err error) {
 		}
 		if state == "available" {
 			_, err = one(ctx, q, `SELECT 1 + count(*) FROM river_job e, river_job mine WHERE mine.id = $1 AND e.state = 'available'
- AND (e.priority, e.scheduled_at, e.id) < (mine.priority, mine.scheduled_at, mine.id)`, []any{entry}, &n)
+ AND e.queue = mine.queue AND (e.priority, e.scheduled_at, e.id) < (mine.priority, mine.scheduled_at, mine.id)`, []any{entry}, &n)
 			return err
 		}
-		_, err = one(ctx, q, `SELECT 1 + (SELECT count(*) FROM river_job WHERE state = 'available') + count(*)
- FROM river_job e, river_job mine WHERE mine.id = $1 AND e.state = $2 AND (e.scheduled_at, e.id) < (mine.scheduled_at, mine.id)`,
+		_, err = one(ctx, q, `SELECT 1 + (SELECT count(*) FROM river_job a, river_job my WHERE my.id = $1 AND a.state = 'available' AND a.queue = my.queue)
+ + count(*) FROM river_job e, river_job mine WHERE mine.id = $1 AND e.state = $2 AND e.queue = mine.queue AND (e.scheduled_at, e.id) < (mine.scheduled_at, mine.id)`,
 			[]any{entry, state}, &n)
 		return err
 	})

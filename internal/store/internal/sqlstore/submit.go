@@ -104,7 +104,7 @@ func (t *txn) submit(ctx context.Context, rows []row, held func(i int) bool) ([]
 	entries := make([]entry.Entry, len(fresh))
 	for n, i := range fresh {
 		r := rows[i].Request
-		entries[n] = entry.Entry{Record: rows[i].ID, Priority: r.Priority, At: future(r.RunAt, t.s.now()), Held: held != nil && held(i)}
+		entries[n] = entry.Entry{Record: rows[i].ID, Owner: rows[i].Owner, Priority: r.Priority, At: future(r.RunAt, t.s.now()), Held: held != nil && held(i)}
 	}
 	ids, err := t.InsertEntries(ctx, entries)
 	if err != nil {

@@ -31,6 +31,7 @@ type work struct {
 
 	mu      sync.Mutex
 	claimed map[int64]*claim // by entry, until Run takes them
+	last    string           // the queue that was served last
 }
 
 // Work hands out claims.
@@ -104,7 +105,7 @@ func (w *work) claim(ctx context.Context, releases []func()) ([]*claim, []entry.
 	var taken []entry.Taken
 	err := w.s.write(ctx, "claim", func(ctx context.Context, t *txn) error {
 		rows, taken = nil, nil
-		all, err := t.TakeEntries(ctx, len(releases))
+		all, err := w.take(ctx, t, len(releases))
 		if err != nil {
 			return err
 		}
