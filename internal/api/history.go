@@ -172,12 +172,19 @@ func diffOf(left, right *job.Record) (wire.Diff, error) {
 // facts are the fields of an execution that a diff compares.
 func facts(r *job.Record) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
-	inputs, err := fieldsOf(r.Request)
+	asked := r.Request
+	asked.Type, asked.Environment = nil, "" // the environment is compared as the one that it ran in
+	inputs, err := fieldsOf(asked)
 	if err != nil {
 		return nil, err
 	}
 	for name, value := range inputs {
 		out["inputs."+name] = value
+	}
+	if t := r.Request.Type; t != nil { // its variables are the operator's business
+		if out["job_type_limits"], err = encode(t.Limits); err != nil {
+			return nil, err
+		}
 	}
 	full, err := fieldsOf(wire.NewFullRecord(r))
 	if err != nil {

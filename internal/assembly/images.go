@@ -74,6 +74,21 @@ func (i *images) current() packed {
 	return i.latest
 }
 
+// wanted is the environment of that digest: the current one, or one of earlier
+// whose image is still there. An empty digest is the current one's.
+func (i *images) wanted(digest string) (packed, error) {
+	now := i.current()
+	if digest == "" || digest == now.Digest {
+		return now, nil
+	}
+	env, ok := i.host.Find(digest)
+	if !ok {
+		return packed{}, job.Errorf(job.KindInvalid, "environment %.12s, in which the job is to be repeated, is not here any more", digest).
+			WithHint("this machine's Python or its packages have changed since; submit the code as a new job")
+	}
+	return packed{Environment: env, generation: now.generation}, nil
+}
+
 // pack makes sure of this machine's environment. The caller holds the lock, or
 // is alone.
 func (i *images) pack(ctx context.Context) error {
@@ -140,14 +155,19 @@ func (p packed) ready(ctx context.Context) error {
 // Environment is the one that attempts run in now.
 func (l *Local) Environment() environment.Environment { return l.images.current().Environment }
 
-// Run runs one attempt in this machine's environment. The sandbox starts while
+// Run runs one attempt in this machine's environment, or in the one whose digest
+// the attempt has. The sandbox starts while
 // the environment is still being compared with the machine; the program starts
 // after. When that finds a difference, or the image turns out to be corrupt,
 // the environment is packed again and the attempt begins anew: nobody has seen
 // anything of the program by then.
 func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	digest := a.Environment.Digest
 	for again := true; ; again = false {
-		env := l.images.current()
+		env, err := l.images.wanted(digest)
+		if err != nil {
+			return nil, err
+		}
 		a.Environment, a.Ready = env.Environment, env.ready
 		res, err := l.Runner.Run(ctx, a, sinks)
 		if !again || ctx.Err() != nil {

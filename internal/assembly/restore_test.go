@@ -127,3 +127,17 @@ func TestSnapshotsCannotBeKept(t *testing.T) {
 	must(t, os.WriteFile(dir, nil, 0o600))
 	r.supplies(t, job.SupplyCold, job.SupplyCold)
 }
+
+// An attempt that names its environment gets that one or nothing.
+func TestPinnedEnvironment(t *testing.T) {
+	r, _ := newUser(t)
+	a := r.python("print(1)")
+	a.Environment.Digest = r.Environment().Digest
+	if res, err := r.Run(t.Context(), a, runner.Sinks{}); err != nil || res.Status != job.Succeeded {
+		t.Errorf("in the current one: %s, %v", show(res), err)
+	}
+	a.Environment.Digest = strings.Repeat("0", 64)
+	if res, err := r.Run(t.Context(), a, runner.Sinks{}); job.KindOf(err) != job.KindInvalid || res != nil {
+		t.Errorf("in one that is gone: %v, %v", res, err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
@@ -26,6 +27,7 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 	a := runner.Attempt{
 		Language: req.Language, Code: []byte(req.Code), Args: req.Args, Input: req.Input,
 		Env: merged(t.Env, req.Env), Limits: limits(t.Limits, req),
+		Environment: environment.Environment{Digest: req.Environment},
 	}
 	if req.Stdin != nil {
 		a.Stdin = strings.NewReader(*req.Stdin)

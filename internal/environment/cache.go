@@ -28,6 +28,8 @@ const lockPoll = 20 * time.Millisecond
 type cache struct {
 	dir   string // absolute
 	entry string // "python", "init"
+	// describes is what the image holds that is made now; nil for init's.
+	describes *Environment
 	// step is told the name of each point at which a crash leaves another
 	// state behind. Nil outside tests.
 	step func(string)

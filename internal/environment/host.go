@@ -2,6 +2,8 @@ package environment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -105,6 +107,29 @@ func (h *Host) Recall() (env Environment, fresh func() bool, ok bool) {
 	return h.recorded(c)
 }
 
+// Find returns an environment of earlier, whose image is still in the cache and
+// sound. Images stay until newer ones take their places.
+func (h *Host) Find(digest string) (env Environment, ok bool) {
+	c, err := openCache(h.Cache, "python")
+	if err != nil || !isDigest(digest) {
+		return Environment{}, false
+	}
+	image := c.image(digest)
+	s, err := checkEnds(image)
+	if err != nil || s.Environment == nil || s.Environment.Digest != digest {
+		return Environment{}, false
+	}
+	env = *s.Environment
+	env.Image, env.Size = image, s.Size
+	return env, true
+}
+
+// isDigest keeps what is no digest from becoming part of a path.
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
+}
+
 func (h *Host) recorded(c *cache) (env Environment, fresh func() bool, ok bool) {
 	b, err := os.ReadFile(c.index())
 	if err != nil {
@@ -157,6 +182,7 @@ func (h *Host) build(ctx context.Context, c *cache, progress func(Progress)) (En
 	}
 	env := Environment{Name: "python", Version: version, Digest: m.digest(), Languages: languages}
 	env.Image = c.image(env.Digest)
+	c.describes = &env
 	if env.Size, err = c.make(ctx, env.Image, m, host, progress); err != nil {
 		return Environment{}, err
 	}

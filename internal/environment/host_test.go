@@ -215,3 +215,30 @@ func onlyIn(t testing.TB, dir string, want ...string) {
 		t.Errorf("in %s (-want +got):\n%s", dir, diff)
 	}
 }
+
+// An environment of earlier is found by its digest as long as its image is
+// there, and nothing else is.
+func TestFind(t *testing.T) {
+	h := newHost(t, debian())
+	first := ensure(t, h)
+	must(t, os.WriteFile(filepath.Join(h.Root, "/usr/lib/python3/dist-packages/six.py"), []byte("seven"), 0o644))
+	second := ensure(t, h)
+	if first.Digest == second.Digest {
+		t.Fatal("nothing changed")
+	}
+	for _, want := range []Environment{first, second} {
+		got, ok := h.Find(want.Digest)
+		if diff := cmp.Diff(want, got); !ok || diff != "" {
+			t.Errorf("found: %v (-want +got):\n%s", ok, diff)
+		}
+	}
+	for _, digest := range []string{"", "../" + first.Digest, strings.Repeat("0", 64), first.Digest[:12]} {
+		if env, ok := h.Find(digest); ok {
+			t.Errorf("%q finds %+v", digest, env)
+		}
+	}
+	must(t, os.WriteFile(sidecarPath(first.Image), []byte(`{"entry":"python"}`), 0o600))
+	if _, ok := h.Find(first.Digest); ok {
+		t.Error("found an image that nothing is known of")
+	}
+}

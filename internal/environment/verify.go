@@ -24,7 +24,7 @@ const (
 	// reads, in bytes.
 	endSize = 64 << 10
 	// maxSidecar bounds a sidecar, in bytes.
-	maxSidecar = 4 << 10
+	maxSidecar = 16 << 10
 
 	superblockOffset = 1024       // EROFS_SUPER_OFFSET
 	superblockMagic  = 0xE0F5E1E2 // EROFS_SUPER_MAGIC_V1, little-endian
@@ -36,6 +36,8 @@ type sidecar struct {
 	Size   int64  `json:"size"`   // bytes
 	SHA256 string `json:"sha256"` // of the whole file
 	Ends   string `json:"ends"`   // SHA-256 of the first and the last endSize bytes
+	// Environment is what the image holds; nil for that of init.
+	Environment *Environment `json:"environment,omitempty"`
 }
 
 func readSidecar(image string) (s sidecar, err error) {
@@ -168,7 +170,7 @@ func (c *cache) finish(ctx context.Context, f *os.File, name string, progress fu
 	if err != nil {
 		return 0, err
 	}
-	s := sidecar{Entry: c.entry, Size: st.Size()}
+	s := sidecar{Entry: c.entry, Size: st.Size(), Environment: c.describes}
 	if s.Ends, _, err = readEnds(f, s.Size); err != nil {
 		return 0, err
 	}

@@ -18,39 +18,42 @@ type Limits struct {
 	// files it writes to /tmp, /output and /dev/shm, shared memory, pipe and
 	// socket buffers, and the sandbox's own kernel. 64 MiB to 32 GiB,
 	// default 512 MiB.
-	Memory int64
+	Memory int64 `json:"memory"`
 	// CPUs bounds processor time per second of wall time. 0.1 to 16, default 1.
-	CPUs float64
+	CPUs float64 `json:"cpus"`
 	// PIDs bounds the user's processes and threads together. 1 to 1000, default 50.
-	PIDs int
+	PIDs int `json:"pids"`
 	// OpenFiles bounds descriptors per process (RLIMIT_NOFILE). 16 to 65536,
 	// default 256.
-	OpenFiles int
+	OpenFiles int `json:"open_files"`
 	// FileSize bounds one file (RLIMIT_FSIZE), in bytes. Default 100 MiB.
-	FileSize int64
+	FileSize int64 `json:"file_size"`
 	// Disk bounds each of /tmp, /output and /app, in bytes. 1 MiB to 8 GiB,
 	// default 100 MiB. What is stored there counts as Memory, too.
-	Disk int64
+	Disk int64 `json:"disk"`
 	// Files bounds the files and directories of each writable file system.
 	// 64 to 4,194,304, default 20,000.
-	Files int
+	Files int `json:"files"`
 	// Shm bounds /dev/shm, in bytes. Default 64 MiB.
-	Shm int64
+	Shm int64 `json:"shm"`
 	// Stdout and Stderr bound what is kept of each stream, in bytes. More is
 	// dropped and flagged; the program is not stopped. 0 keeps nothing.
 	// Default 64 KiB each.
-	Stdout, Stderr int64
+	Stdout int64 `json:"stdout_bytes"`
+	Stderr int64 `json:"stderr_bytes"`
 	// Artifact bounds one collected file, Artifacts all of them together, in
 	// bytes; ArtifactFiles their number. A file beyond is skipped and noted.
 	// Default 10 MiB, 50 MiB, 1,000.
-	Artifact, Artifacts int64
-	ArtifactFiles       int
+	Artifact      int64 `json:"artifact_bytes"`
+	Artifacts     int64 `json:"artifacts_bytes"`
+	ArtifactFiles int   `json:"artifact_files"`
 	// Startup bounds the time from the launch to the program's first
 	// instruction, Execution the time after it. Default 120 s and 30 s.
-	Startup, Execution time.Duration
+	Startup   time.Duration `json:"startup_ns"`
+	Execution time.Duration `json:"execution_ns"`
 	// KillGrace is the time between SIGTERM and SIGKILL when Execution ran
 	// out. 0 to 60 s, default 500 ms.
-	KillGrace time.Duration
+	KillGrace time.Duration `json:"kill_grace_ns"`
 }
 
 // DefaultLimits are the limits of a job that asks for none.

@@ -34,6 +34,15 @@ type Request struct {
 	CancelOnDisconnect bool              `json:"cancel_on_disconnect,omitempty"`
 	Labels             map[string]string `json:"labels,omitempty"`
 	WebhookURL         string            `json:"webhook_url,omitempty"`
+
+	// What follows was not asked for: it is what the rest meant when the job
+	// was accepted, so that it means the same when the job is run again.
+
+	// Type is the job type as it was then; nil where there was none.
+	Type *Type `json:"type,omitempty"`
+	// Environment is the digest of the environment to run in, of a job that
+	// repeats another; empty is the one of the day.
+	Environment string `json:"environment,omitempty"`
 }
 
 // InputFile is one file below /input. Its content is a blob.

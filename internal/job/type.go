@@ -1,16 +1,16 @@
 package job
 
-// Type is a job type as it is when a job starts.
+// Type is a job type as it is when a job is accepted.
 type Type struct {
-	Name string
+	Name string `json:"name"`
 	// Ref is name and version, as records keep it: "default@latest".
-	Ref    string
-	Limits Limits
-	Env    map[string]string
+	Ref    string            `json:"ref"`
+	Limits Limits            `json:"limits"`
+	Env    map[string]string `json:"env,omitempty"`
 	// What a type may ask for and no part of tako can do yet.
-	Requirements   []string
-	NetworkEnabled bool
-	GPU            bool
+	Requirements   []string `json:"requirements,omitempty"`
+	NetworkEnabled bool     `json:"network_enabled,omitempty"`
+	GPU            bool     `json:"gpu,omitempty"`
 }
 
 // Ended is how an attempt ended.

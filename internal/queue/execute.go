@@ -28,7 +28,7 @@ func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Reco
 		return job.Record{}, errStopping
 	}
 	defer j.tasks.Done()
-	t, err := j.opts.Types.Resolve(req.JobType)
+	t, err := j.typeOf(&r.Request)
 	if err != nil {
 		return j.refuseNow(ctx, r, err)
 	}

@@ -64,7 +64,7 @@ func (e *executor) Run(ctx context.Context, rec *job.Record, _ job.Type, log fun
 
 func ended(status job.Status, kind, message string) job.Ended {
 	code := 0
-	end := job.Ended{Status: status, Outcome: job.Outcome{ExitCode: &code, Stdout: "out"}}
+	end := job.Ended{Status: status, Outcome: job.Outcome{ExitCode: &code, Stdout: "out", Environment: job.EnvironmentRef{Digest: "image"}}}
 	if kind != "" {
 		end.Outcome.Error = &job.Failure{Type: kind, Message: message}
 	}
@@ -368,5 +368,42 @@ func TestIdempotentAtOnce(t *testing.T) {
 	}
 	if n := r.exec.ran.Load(); n != 1 {
 		t.Errorf("%d ran", n)
+	}
+}
+
+// changing is a job type that its operator changes.
+type changing struct{ memory atomic.Int64 }
+
+func (c *changing) Resolve(string) (job.Type, error) {
+	t := job.Type{Name: "default", Ref: "default@latest", Limits: job.DefaultLimits(), Env: map[string]string{"A": "b"}}
+	t.Limits.Memory = c.memory.Load()
+	return t, nil
+}
+
+// What a job type meant when a job was accepted holds for the job and for what
+// repeats it; another type is taken as it is now.
+func TestAgainIsExact(t *testing.T) {
+	types := &changing{}
+	types.memory.Store(128 << 20)
+	r := newRig(t, func(o *queue.Options) { o.Types = types })
+	first := r.wait(t, r.submit(t, request("x"), queue.Origin{}).ID)
+	types.memory.Store(256 << 20)
+	again, err := r.Again(t.Context(), first.ID, job.Rerun, queue.Change{}, queue.Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Request; got.Type.Limits.Memory != 128<<20 || got.Type.Env["A"] != "b" || got.Environment != "image" {
+		t.Errorf("the rerun has %+v in %q", got.Type, got.Environment)
+	}
+	if again.Fingerprint != first.Fingerprint {
+		t.Error("what was asked for is not the same")
+	}
+	name := "other"
+	other, err := r.Again(t.Context(), first.ID, job.Fork, queue.Change{JobType: &name}, queue.Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := other.Request; got.Type.Limits.Memory != 256<<20 || got.Environment != "" {
+		t.Errorf("the fork of another type has %+v in %q", got.Type, got.Environment)
 	}
 }

@@ -26,7 +26,10 @@ type Origin struct {
 // takes the place of one that is unknown, as far as that is allowed. A type that
 // there is not is no reason to refuse: that is how the job will end.
 func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
-	t, err := j.opts.Types.Resolve(req.JobType)
+	t, err := j.typeOf(&req)
+	if err == nil {
+		req.Type = &t
+	}
 	if job.KindOf(err) == job.KindConfig {
 		name, _, _ := strings.Cut(req.JobType, "@")
 		t, err = job.Type{Name: name, Ref: req.JobType, Limits: job.DefaultLimits()}, nil
@@ -58,6 +61,14 @@ func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
 	}
 	r.Fingerprint, err = fingerprint(req, input)
 	return r, err
+}
+
+// typeOf is the type that a request was accepted with, or would be now.
+func (j *Jobs) typeOf(req *job.Request) (job.Type, error) {
+	if req.Type != nil {
+		return *req.Type, nil
+	}
+	return j.opts.Types.Resolve(req.JobType)
 }
 
 // checkTimeout holds what was asked for, and what the type has, to the
@@ -113,7 +124,7 @@ func atMost[T int | int64 | float64](name, key string, ask *T, has T, most *T) e
 // fingerprint is of everything that was asked for: the same key with anything
 // else is another request. The input counts by its canonical form.
 func fingerprint(req job.Request, canonicalInput []byte) (string, error) {
-	req.Input = canonicalInput
+	req.Input, req.Type, req.Environment = canonicalInput, nil, ""
 	if req.JobType == "" {
 		req.JobType = "default"
 	}

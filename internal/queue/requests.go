@@ -109,11 +109,14 @@ func (j *Jobs) Again(ctx context.Context, id string, how job.Relationship, chang
 	}
 	req := parent.Request
 	req.RunAt = time.Time{} // it was that run's
+	if ran := parent.Outcome.Environment.Digest; ran != "" {
+		req.Environment = ran
+	}
 	if change.Code != nil {
 		req.Code = *change.Code
 	}
 	if change.JobType != nil {
-		req.JobType = *change.JobType
+		req.JobType, req.Type, req.Environment = *change.JobType, nil, "" // as that one is now
 	}
 	if change.Timeout != nil {
 		req.Timeout = *change.Timeout

@@ -36,7 +36,7 @@ func (a asyncSlots) TryAcquire() (release func(), ok bool) {
 
 // handle runs one attempt of a job out of the queue.
 func (j *Jobs) handle(ctx context.Context, c store.Claim) {
-	t, err := j.opts.Types.Resolve(c.Record.Request.JobType)
+	t, err := j.typeOf(&c.Record.Request)
 	if err != nil { // it was there when the job was accepted
 		j.end(c, failed("config_error", err.Error(), job.ActorHost))
 		return
