@@ -31,7 +31,7 @@ type Executor struct {
 // ends, the attempt is cancelled; its cause says by whom (runner.ErrOperator
 // for this server).
 func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log func(context.Context, []job.Event) error) job.Ended {
-	p := newPump(log, rec.Attempt, e.now())
+	p := newPump(log, len(rec.Attempts), e.now())
 	a, err := e.plan(ctx, &rec.Request, t)
 	if err != nil {
 		return e.refused(p, err)

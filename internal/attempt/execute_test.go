@@ -82,7 +82,7 @@ func TestRunEndsWell(t *testing.T) {
 			Artifacts: []job.Artifact{{Name: "a.txt", SizeBytes: 3, SHA256: "x"}}, Supply: job.SupplyRestore}, nil
 	})
 	log := &memory{}
-	r := e.Run(t.Context(), &job.Record{Attempt: 2, Request: job.Request{Language: "python", Code: "x"}}, plainType(), log.Append)
+	r := e.Run(t.Context(), &job.Record{Attempts: make([]job.AttemptRecord, 2), Request: job.Request{Language: "python", Code: "x"}}, plainType(), log.Append)
 	if r.Status != job.Succeeded || r.Again || *r.Outcome.ExitCode != 0 || string(r.Outcome.Output) != "1.0" ||
 		r.Outcome.Stderr != "e\uFFFDr\n" || r.Outcome.Sandbox.Supply != job.SupplyRestore || r.Outcome.Host != "here" {
 		t.Errorf("got %+v", r)

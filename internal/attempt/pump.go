@@ -38,6 +38,7 @@ type pump struct {
 	partial [2][]byte     // the beginning of a character, of each stream
 	room    *sync.Cond    // bytes went down, or the pump was given up
 	wake    chan struct{} // holds a token when something is pending
+	said    int64         // number of the last event
 	gone    bool          // given up: what comes is dropped
 }
 
@@ -127,7 +128,8 @@ func (p *pump) add(kind job.EventType, data json.RawMessage, size int) {
 	if p.gone {
 		return
 	}
-	p.pending = append(p.pending, job.Event{Attempt: p.attempt, At: p.now(), Type: kind, Data: data})
+	p.said++
+	p.pending = append(p.pending, job.Event{Attempt: p.attempt, At: p.now(), Type: kind, Data: data, Said: p.said})
 	p.bytes += size
 	select {
 	case p.wake <- struct{}{}:

@@ -128,6 +128,9 @@ type Event struct {
 	// Data is the event's own fields as a JSON object: {"text": "..."} or
 	// {"b64": "..."} of output, {"status": "running"} and so on.
 	Data json.RawMessage `json:"data"`
+	// Said numbers what an attempt says, from 1 on, on its way to the store; it
+	// tells a repetition. 0 is not numbered.
+	Said int64 `json:"-"`
 }
 
 // Scope is what an API key may do.

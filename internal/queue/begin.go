@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
@@ -14,18 +15,28 @@ import (
 type begun struct {
 	jobs     *Jobs
 	done     chan struct{} // closed when the rest is known
-	claim    store.Claim
 	existing *job.Record
 	err      error
+
+	mu    sync.Mutex
+	claim store.Claim // of the attempt under way
 }
 
 func (j *Jobs) begin(ctx context.Context, r job.Record) *begun {
 	b := &begun{jobs: j, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		b.claim, b.existing, b.err = j.opts.Store.Begin(ctx, r, j.opts.Node)
+		var claim store.Claim
+		claim, b.existing, b.err = j.opts.Store.Begin(ctx, r, j.opts.Node)
+		b.hold(claim)
 	}()
 	return b
+}
+
+func (b *begun) hold(c store.Claim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.claim = c
 }
 
 // wait answers the claim; nil where there is another record.
@@ -34,7 +45,10 @@ func (b *begun) wait() (*store.Claim, error) {
 	if b.err != nil || b.existing != nil {
 		return nil, b.err
 	}
-	return &b.claim, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	claim := b.claim
+	return &claim, nil
 }
 
 // other answers what wait found in place of a claim: an error, or the record
@@ -43,7 +57,19 @@ func (b *begun) other(caller context.Context, j *Jobs) (job.Record, error) {
 	if b.err != nil {
 		return job.Record{}, fmt.Errorf("storing the job: %w", b.err)
 	}
-	return j.Wait(caller, b.existing.ID)
+	return j.repeat(caller, b.existing.ID)
+}
+
+// repeat waits for the job that the caller's key made before, but not longer
+// than this server lasts: it may be one that is to run much later.
+func (j *Jobs) repeat(caller context.Context, id string) (job.Record, error) {
+	ctx, cancel := both(caller, j.taking)
+	defer cancel()
+	r, err := j.Wait(ctx, id)
+	if err != nil && caller.Err() == nil && j.taking.Err() != nil {
+		err = errStopping
+	}
+	return r, err
 }
 
 // log stores what the attempt says, once there is something to add it to.
@@ -84,7 +110,31 @@ func (j *Jobs) finishBegun(ctx context.Context, b *begun, ended job.Ended) (job.
 		return job.Record{}, fmt.Errorf("storing the job: %w", err)
 	}
 	if claim == nil {
-		return j.Wait(ctx, b.existing.ID)
+		return j.repeat(ctx, b.existing.ID)
 	}
-	return j.finish(ctx, *claim, ended)
+	r, err := j.finish(ctx, *claim, ended, false)
+	if err == nil && !r.Status.Terminal() {
+		return j.repeat(ctx, r.ID) // the claim was lost, and whoever has it ends it
+	}
+	return r, err
+}
+
+// again begins the next attempt of a sync job, after a wait; false when that is
+// not to be.
+func (b *begun) again(ctx context.Context, r *job.Record, ended job.Ended) bool {
+	j := b.jobs
+	if !ended.Again || r.Attempt+1 >= r.MaxAttempts || !pause(ctx, j.backoff(r.Attempt)) {
+		return false
+	}
+	claim, err := b.wait()
+	if err != nil || claim == nil {
+		return false
+	}
+	next, err := j.opts.Store.NextAttempt(context.WithoutCancel(ctx), *claim, failureOf(ended))
+	if err != nil {
+		return false // how the first one ended is told, or what the store says of it
+	}
+	b.hold(next)
+	r.Attempt, r.Attempts = next.Record.Attempt, next.Record.Attempts
+	return true
 }

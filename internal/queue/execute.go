@@ -28,6 +28,16 @@ func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Reco
 		return job.Record{}, errStopping
 	}
 	defer j.tasks.Done()
+	if r.IdempotencyKey != "" {
+		if known, err := j.opts.Store.ByKey(ctx, r.Owner, r.IdempotencyKey); err == nil {
+			if known.Fingerprint != r.Fingerprint {
+				return job.Record{}, store.ErrConflict
+			}
+			return j.repeat(ctx, known.ID) // which needs no slot
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return job.Record{}, err
+		}
+	}
 	t, err := j.typeOf(&r.Request)
 	if err != nil {
 		return j.refuseNow(ctx, r, err)
@@ -103,15 +113,32 @@ func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type, rele
 		defer context.AfterFunc(caller, func() { cancel(errCallerGone) })()
 	}
 	ended := j.run(running, b.log, r, t)
-	// Tried again under the same claim: the caller waits, and no queue is asked.
-	for ended.Again && r.Attempt+1 < r.MaxAttempts && pause(running, j.backoff(r.Attempt)) {
-		r.Attempt++
+	// Tried again under the same lease: the caller waits, and no queue is asked.
+	for b.again(running, &r, ended) {
 		ended = j.run(running, b.log, r, t)
 	}
-	if errors.Is(context.Cause(running), runner.ErrOperator) {
-		ended = interrupted(ended)
+	return j.finishBegun(ctx, b, cutShort(running, ended))
+}
+
+// stopped reports an attempt that did not come to its end because this server
+// stops.
+func stopped(running context.Context, ended job.Ended) bool {
+	return errors.Is(context.Cause(running), runner.ErrOperator) && (ended.Again || ended.Status == job.Cancelled)
+}
+
+// cutShort is how an attempt ended whose context may have ended while nothing
+// ran: before it, or while it waited to be tried again.
+func cutShort(running context.Context, ended job.Ended) job.Ended {
+	cause := context.Cause(running)
+	switch {
+	case stopped(running, ended):
+		return interrupted(ended)
+	case ended.Again && (errors.Is(cause, errCancelled) || errors.Is(cause, errCallerGone)):
+		ended.Status, ended.Again = job.Cancelled, false
+		ended.Outcome.Error = &job.Failure{Type: "cancelled", Message: "Execution was cancelled by user"}
+		ended.Outcome.EndedBy = job.EndedBy{Actor: job.ActorCancel, Detail: cause.Error()}
 	}
-	return j.finishBegun(ctx, b, ended)
+	return ended
 }
 
 // refuseNow stores a record that ends before it began.
@@ -197,12 +224,18 @@ func watchdog(req *job.Request, t job.Type) time.Duration {
 }
 
 // finish stores an end, however long the database is away, and returns the
-// record as it is then.
-func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended) (job.Record, error) {
+// record as it is then. A letter is kept of what is given up. An end that the
+// store does not take becomes a failure that it does.
+func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended, letter bool) (job.Record, error) {
 	r := c.Record
-	r.Status, r.Outcome, r.EndedAt = ended.Status, ended.Outcome, j.now()
+	report := j.opts.Store.Finish
+	if letter {
+		report = j.opts.Store.GiveUp
+	}
+	refused := false
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := j.opts.Store.Finish(ctx, c, ended.Status, ended.Outcome, ended.Events...)
+		r.Status, r.Outcome, r.EndedAt = ended.Status, ended.Outcome, j.now()
+		err := report(ctx, c, ended.Status, ended.Outcome, ended.Events...)
 		if err == nil {
 			j.ended(&r)
 			return r, nil
@@ -211,7 +244,14 @@ func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended) (job.
 			return j.stored(ctx, r), nil
 		}
 		j.opts.Log.Error("storing the end of a job", "job", r.ID, "error", err)
-		if job.KindOf(err) != job.KindUnavailable || !pause(j.working, wait) {
+		if job.KindOf(err) != job.KindUnavailable && !refused {
+			refused = true
+			ended = failed("internal_error", "the outcome of the job could not be stored", job.ActorHost)
+			report = j.opts.Store.GiveUp
+			continue
+		}
+		if refused || !pause(j.working, wait) {
+			j.opts.Store.Forget(c)
 			return r, fmt.Errorf("storing the end of job %s: %w", r.ID, err)
 		}
 	}

@@ -66,6 +66,7 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.MaxAttempts, 2)
 	defaultTo(&o.RetryBase, time.Second)
 	defaultTo(&o.MaxInterruptions, 5)
+	o.Node.MaxInterruptions = o.MaxInterruptions
 	defaultTo(&o.MaxEventLog, 10<<20)
 	defaultTo(&o.Drain, 30*time.Second)
 	defaultTo(&o.MaxTimeout, 300)

@@ -78,7 +78,9 @@ func (j *Jobs) keepLeases() {
 			j.renewWhileDraining()
 			return
 		}
-		j.renew()
+		if !j.renew() {
+			continue // our own leases may have run out, for the same reason
+		}
 		if err := j.recoverDead(j.taking); err != nil && j.taking.Err() == nil {
 			j.opts.Log.Error("taking back the jobs of dead servers", "error", err)
 		}
@@ -97,12 +99,15 @@ func (j *Jobs) renewWhileDraining() {
 	}
 }
 
-func (j *Jobs) renew() {
+// renew reports whether it did.
+func (j *Jobs) renew() bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.working), j.opts.Node.Lease/3)
 	defer cancel()
-	if err := j.opts.Store.Renew(ctx, j.opts.Node.Name, j.now().Add(j.opts.Node.Lease)); err != nil {
+	err := j.opts.Store.Renew(ctx, j.opts.Node.Name, j.now().Add(j.opts.Node.Lease))
+	if err != nil {
 		j.opts.Log.Error("renewing the claims of this server", "error", err)
 	}
+	return err == nil
 }
 
 // recover takes back claims of dead nodes and of an earlier life of this one.

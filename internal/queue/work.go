@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/takovm/tako/internal/job"
-	"github.com/takovm/tako/internal/runner"
 	"github.com/takovm/tako/internal/store"
 )
 
@@ -54,10 +53,13 @@ func (j *Jobs) handle(ctx context.Context, c store.Claim) {
 		defer release()
 	}
 	ended := j.run(running, j.logOf(c), c.Record, t)
-	switch {
-	case errors.Is(context.Cause(running), runner.ErrOperator):
+	if stopped(running, ended) {
 		j.giveBack(c)
-	case ended.Again && c.Record.Attempt+1 < c.Record.MaxAttempts && running.Err() == nil:
+		return
+	}
+	ended = cutShort(running, ended)
+	switch {
+	case ended.Again && c.Record.Attempt+1 < c.Record.MaxAttempts:
 		j.retry(c, ended)
 	case ended.Again:
 		j.giveUp(c, ended)
@@ -68,7 +70,11 @@ func (j *Jobs) handle(ctx context.Context, c store.Claim) {
 
 // end stores the end of an attempt.
 func (j *Jobs) end(c store.Claim, ended job.Ended) {
-	if _, err := j.finish(context.WithoutCancel(j.working), c, ended); err != nil {
+	j.settle(c, ended, false)
+}
+
+func (j *Jobs) settle(c store.Claim, ended job.Ended, letter bool) {
+	if _, err := j.finish(context.WithoutCancel(j.working), c, ended, letter); err != nil {
 		j.opts.Log.Error("a job has ended and cannot be stored: it will run again", "job", c.Record.ID, "error", err)
 	}
 }
@@ -88,11 +94,8 @@ func (j *Jobs) retry(c store.Claim, ended job.Ended) {
 // giveUp ends a job that we could not run, and keeps it as a dead letter.
 func (j *Jobs) giveUp(c store.Claim, ended job.Ended) {
 	failure := failureOf(ended)
-	j.end(c, ended)
-	err := j.opts.Store.AddDeadLetter(context.WithoutCancel(j.working), deadLetter(&c.Record, failure, j.now()))
-	if err != nil {
-		j.opts.Log.Error("keeping a dead letter", "job", c.Record.ID, "error", err)
-	}
+	ended.Outcome.Error = &failure
+	j.settle(c, ended, true)
 }
 
 // giveBack returns a claim because this server stops.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/takovm/tako/internal/api"
@@ -128,17 +130,27 @@ func (s *Service) DeleteDeadLetter(ctx context.Context, id int64) error {
 	return s.Store.DeleteDeadLetter(ctx, id)
 }
 
-// ReplayDeadLetter submits the job of a dead letter again and removes it.
+// ReplayDeadLetter submits the job of a dead letter again, for whom it was, and
+// removes the letter. Twice at once makes one job.
 func (s *Service) ReplayDeadLetter(ctx context.Context, p job.Principal, id int64, c api.Caller) (job.Record, error) {
 	d, err := s.Store.DeadLetter(ctx, id)
 	if err != nil {
 		return job.Record{}, err
 	}
-	r, err := s.Rerun(ctx, p, d.JobID, api.Derivation{Caller: c})
+	o := origin(p, c)
+	o.Principal.Owner = d.Owner
+	o.IdempotencyKey = fmt.Sprintf("dlq:%d", id) // no key of a request has a colon
+	r, err := s.derive(ctx, d.JobID, job.Rerun, api.Derivation{}, o)
+	if errors.Is(err, store.ErrNotFound) {
+		return job.Record{}, api.ErrNoReplay // it was purged
+	}
 	if err != nil {
 		return job.Record{}, err
 	}
-	return r, s.Store.DeleteDeadLetter(ctx, id)
+	if err := s.Store.DeleteDeadLetter(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return job.Record{}, err
+	}
+	return r, nil
 }
 
 // Deliveries lists webhooks that p sees.

@@ -133,16 +133,16 @@ func (s *Service) Delete(ctx context.Context, p job.Principal, id string) error 
 
 // Rerun submits a job again.
 func (s *Service) Rerun(ctx context.Context, p job.Principal, id string, d api.Derivation) (job.Record, error) {
-	return s.derive(ctx, p, id, job.Rerun, d)
+	return s.derive(ctx, id, job.Rerun, d, origin(p, d.Caller))
 }
 
 // Fork submits other code under the circumstances of a job.
 func (s *Service) Fork(ctx context.Context, p job.Principal, id string, d api.Derivation) (job.Record, error) {
-	return s.derive(ctx, p, id, job.Fork, d)
+	return s.derive(ctx, id, job.Fork, d, origin(p, d.Caller))
 }
 
-func (s *Service) derive(ctx context.Context, p job.Principal, id string, how job.Relationship, d api.Derivation) (job.Record, error) {
-	parent, err := s.Jobs.Get(ctx, p, id)
+func (s *Service) derive(ctx context.Context, id string, how job.Relationship, d api.Derivation, o queue.Origin) (job.Record, error) {
+	parent, err := s.Jobs.Get(ctx, o.Principal, id)
 	if err != nil {
 		return job.Record{}, err
 	}
@@ -166,5 +166,5 @@ func (s *Service) derive(ctx context.Context, p job.Principal, id string, how jo
 	if d.Timeout > 0 {
 		change.Timeout = &d.Timeout
 	}
-	return s.Jobs.Again(ctx, id, how, change, origin(p, d.Caller))
+	return s.Jobs.Again(ctx, id, how, change, o)
 }

@@ -38,6 +38,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -97,6 +98,9 @@ type Records interface {
 	// fingerprint it stores nothing and returns the record of then; for another
 	// one, ErrConflict.
 	Begin(ctx context.Context, r job.Record, node Node) (c Claim, existing *job.Record, err error)
+	// ByKey answers the record that an owner's idempotency key made.
+	// ErrNotFound.
+	ByKey(ctx context.Context, owner, key string) (job.Record, error)
 	// Delete removes a record that has ended, with its events and deliveries.
 	// ErrNotFound, or job.KindInvalid for one that has not ended.
 	Delete(ctx context.Context, id string) error
@@ -136,8 +140,9 @@ type Queue interface {
 	// entry from the queue it acquires a slot from slots. Of owners that have
 	// something waiting, the one whose jobs run least is next; among an owner's
 	// entries priority decides, then age; those with RunAt in the future wait. A
-	// handle that returns without Finish, Retry or Release has its claim
-	// released as interrupted, to run again after a second. The context of a
+	// handle that returns without Finish, GiveUp, Retry or Release has its claim
+	// released as interrupted, to run again after a second, until it was
+	// interrupted more than node.MaxInterruptions times. The context of a
 	// handle does not end with ctx: that one says take no more. One call at a
 	// time. An error means that work could not be started.
 	Work(ctx context.Context, node Node, slots Slots, handle func(ctx context.Context, c Claim)) error
@@ -150,6 +155,17 @@ type Queue interface {
 	// batch's end. The events more come before the end event. ErrLost, ErrEnded,
 	// ErrNotFound.
 	Finish(ctx context.Context, c Claim, status job.Status, out job.Outcome, more ...job.Event) error
+	// GiveUp is Finish for a record that tako could not bring to an end of its
+	// own: a dead letter of it is kept in the same transaction.
+	GiveUp(ctx context.Context, c Claim, status job.Status, out job.Outcome, more ...job.Event) error
+	// NextAttempt ends an attempt of a sync record that failed for the
+	// infrastructure's sake and begins the next under the same lease; the claim
+	// it returns takes the place of c. Errors as of Finish; ErrEnded, too, where
+	// the record's end was asked for.
+	NextAttempt(ctx context.Context, c Claim, failure job.Failure) (Claim, error)
+	// Forget renews a claim no more whose end cannot be stored: its lease runs
+	// out and Recover acts.
+	Forget(c Claim)
 	// Retry puts a record back into the queue after an attempt that failed for
 	// the infrastructure's sake, to run at or after at. One whose end was asked
 	// for ends as cancelled instead. ErrLost, ErrEnded, ErrNotFound.
@@ -165,8 +181,9 @@ type Queue interface {
 	Cancel(ctx context.Context, id string) (job.Record, error)
 	// Recover takes back the claims of dead nodes: those whose lease ended
 	// before now, and all of node's own from an earlier life. Queued records
-	// run again until they were interrupted more than limit times; sync ones,
-	// and those with job.RetryNever, fail as interrupted. It returns what it
+	// run again until they were interrupted more than limit times, and are kept
+	// as dead letters then; sync ones, and those with job.RetryNever, fail as
+	// interrupted. It returns what it
 	// changed. Call it at the start, and then about once per lease.
 	Recover(ctx context.Context, node string, now time.Time, limit int) ([]job.Record, error)
 	// Position is how many entries of its owner would be taken before this one,
@@ -185,6 +202,9 @@ type Node struct {
 	Name string // unique among live ones
 	// Lease is how long a claim stands without being renewed.
 	Lease time.Duration
+	// MaxInterruptions is how often a claim that nobody reported on is given
+	// back before its record fails; 0 is no bound.
+	MaxInterruptions int
 }
 
 // Slots bound what runs at once.
@@ -208,7 +228,10 @@ type Claim struct {
 // Events are the logs of jobs.
 type Events interface {
 	// Append adds events to the log of a running job. Their Seq is given by
-	// the store, and their Attempt where it is less than 0. Beyond max bytes of
+	// the store, and their Attempt (as in Record.Attempts) where it is less than 0. Of events with a
+	// Said that is not beyond the largest one of the claim nothing is stored:
+	// after a failure that left open whether they are, they can be said again.
+	// That goes for Finish, too. Beyond max bytes of
 	// data in all (0 is no bound) it adds one job.EventTruncated and then
 	// nothing but status and end events. ErrLost, ErrEnded, ErrNotFound.
 	Append(ctx context.Context, c Claim, events []job.Event, max int64) error
@@ -266,6 +289,37 @@ type DeadLetter struct {
 	ClientIP      string
 	CorrelationID string
 	Owner         string
+}
+
+// NewDeadLetter is what is kept of a record that was given up: what it was,
+// without code and input.
+func NewDeadLetter(r *job.Record, failure job.Failure, at time.Time) DeadLetter {
+	data := map[string]any{
+		"job_type": r.JobType, "code_hash": r.CodeHash, "input_hash": r.InputHash,
+		"code_size_bytes": len(r.Request.Code), "input_size_bytes": len(r.Request.Input),
+		"has_idempotency_key": r.IdempotencyKey != "",
+	}
+	for name, v := range map[string]int{"timeout": r.Request.Timeout, "startup_timeout": r.Request.StartupTimeout} {
+		if v != 0 {
+			data[name] = v
+		}
+	}
+	if len(r.Request.Requirements) > 0 {
+		data["requirements"] = r.Request.Requirements
+	}
+	for name, v := range map[string]string{"correlation_id": r.CorrelationID, "parent_execution_id": r.ParentID} {
+		if v != "" {
+			data[name] = v
+		}
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic("store: " + err.Error()) // strings and numbers cannot fail
+	}
+	return DeadLetter{
+		JobID: r.ID, JobData: text, ErrorType: failure.Type, ErrorMessage: failure.Message,
+		RetryCount: r.Attempt, CreatedAt: at, ClientIP: r.ClientIP, CorrelationID: r.CorrelationID, Owner: r.Owner,
+	}
 }
 
 // DeadLetters are kept apart from the records they are about.

@@ -125,6 +125,13 @@ func (d *database) Ping(ctx context.Context) error {
 	return d.value(ctx, "SELECT count(*) FROM (SELECT 1 FROM records LIMIT 1) r", new(int))
 }
 
+// Clock is the server's, to the microsecond.
+func (d *database) Clock(ctx context.Context) (time.Time, error) {
+	var micros int64
+	err := d.value(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", &micros)
+	return time.UnixMicro(micros), err
+}
+
 func (d *database) SizeBytes(ctx context.Context) (n int64, err error) {
 	err = d.value(ctx, "SELECT pg_database_size(current_database())", &n)
 	return n, err

@@ -35,6 +35,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -142,6 +143,9 @@ func (d *database) Ping(ctx context.Context) error {
 	var one int
 	return translate(d.read.QueryRowContext(ctx, "SELECT 1 FROM records UNION SELECT 1 LIMIT 1").Scan(&one))
 }
+
+// Clock is none of its own.
+func (d *database) Clock(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 // SizeBytes is the file and its log.
 func (d *database) SizeBytes(context.Context) (int64, error) {

@@ -28,7 +28,7 @@ func (s *suite) faults(t *testing.T, deadly bool) {
 	f.arm("")
 	db := s.New(t)
 	_, all, _ := runTrial(t, db, start(t, db, Options{Fault: f.fault}), f)
-	for _, name := range []string{"submit", "batch", "begin", "claim", "append", "finish", "retry", "release", "cancel", "cancelbatch",
+	for _, name := range []string{"submit", "batch", "begin", "claim", "append", "finish", "giveup", "again", "retry", "release", "cancel", "cancelbatch",
 		"recover", "renew", "promote", "feed", "delivery", "key", "upload", "letter", "delete", "expire"} {
 		for _, end := range []string{".begin", ".commit", ".committed"} {
 			if !slices.Contains(all, name+end) {
@@ -193,6 +193,8 @@ func (tr *trial) does(what string, call func() error) bool {
 }
 
 func (tr *trial) accepted(ids ...string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
 	for _, id := range ids {
 		tr.told[id] = true
 	}
@@ -206,11 +208,11 @@ func (tr *trial) scenario() {
 		steps = append(steps, tr.batches)
 	}
 	steps = append(steps, tr.serves)
-	if tr.about("begin", "append", "finish") {
+	if tr.about("begin", "append", "finish", "again") {
 		steps = append(steps, tr.syncs)
 	}
 	steps = append(steps, tr.quiet)
-	if tr.about("recover", "promote", "submit", "claim") {
+	if tr.about("recover", "promote", "submit", "claim", "giveup") {
 		steps = append(steps, tr.taken, tr.quiet)
 	}
 	steps = append(steps, tr.left)
@@ -298,8 +300,22 @@ func (tr *trial) serves() bool {
 // record waits for its lease to end.
 func (tr *trial) syncs() bool {
 	if c, ok := tr.begin("s"); ok {
-		_ = tr.ask(func() error { return tr.st.Append(tr.Context(), c, []job.Event{text(5)}, 0) })
-		tr.finish(c, job.Succeeded)
+		said := text(5)
+		said.Said = 1
+		_ = tr.ask(func() error { return tr.st.Append(tr.Context(), c, []job.Event{said}, 0) })
+		if n := strings.Count(story(tr, tr.st, "s"), "stdout:"); n > 1 {
+			tr.Errorf("what was said once is in the log %d times", n)
+		}
+		err := tr.ask(func() (err error) {
+			next, err := tr.st.NextAttempt(tr.Context(), c, job.Failure{Type: "x"})
+			if err == nil {
+				c = next
+			}
+			return err
+		})
+		if err == nil || errors.Is(err, store.ErrLost) { // the answer got lost: the claim cannot be used any more
+			tr.finish(c, job.Succeeded)
+		}
 	}
 	return !tr.isDead()
 }
@@ -368,7 +384,9 @@ func (tr *trial) quiet() bool {
 			return false
 		}
 		tr.mu.Lock()
-		busy := tr.handles > 0
+		// Between a claim and its handle there is a moment in which neither shows.
+		onItsWay := tr.about("recover") && tr.told["r"] && tr.claims["r/0/0"] == 0
+		busy := tr.handles > 0 || onItsWay
 		tr.mu.Unlock()
 		if stats.Queued == 0 && !busy {
 			return true

@@ -55,6 +55,7 @@ func Run(t *testing.T, c Config) {
 		{"QueueFullElsewhere", s.queueFullElsewhere}, {"List", s.list}, {"Delete", s.delete},
 		{"Work", s.work}, {"WorkOrder", s.workOrder}, {"WorkSlots", s.workSlots}, {"WorkDrains", s.workDrains},
 		{"WorkScheduled", s.workScheduled}, {"WorkAbandoned", s.workAbandoned}, {"WorkOneAtATime", s.workOneAtATime}, {"WorkAgain", s.workAgain},
+		{"WorkAbandonedForGood", s.workAbandonedForGood}, {"WorkGone", s.workGone}, {"NextAttempt", s.nextAttempt}, {"GiveUp", s.giveUp}, {"ByKey", s.byKey}, {"Said", s.said},
 		{"Finish", s.finish}, {"FinishOnce", s.finishOnce}, {"Retry", s.retry}, {"Release", s.release},
 		{"ReleasePlace", s.releasePlace}, {"Reports", s.reports},
 		{"Position", s.position}, {"CancelQueued", s.cancelQueued}, {"CancelRunning", s.cancelRunning},

@@ -25,6 +25,8 @@ func (tr *trial) handle(ctx context.Context, c store.Claim) {
 		err = tr.ask(func() error { return tr.st.Release(ctx, c) })
 	case r.ID == "r" && r.Interruptions == 0:
 		err = tr.ask(func() error { return errOf(tr.st.Recover(ctx, "m", time.Now().Add(time.Hour), 100)) })
+	case r.ID == "p":
+		tr.giveUp(c)
 	case r.ID == "c":
 		if err = tr.ask(func() error { return errOf(tr.st.Cancel(ctx, "c")) }); err == nil {
 			receive(tr, "Cancelled closed", c.Cancelled)
@@ -36,6 +38,27 @@ func (tr *trial) handle(ctx context.Context, c store.Claim) {
 	// A report whose answer was lost is refused when it is repeated.
 	if err != nil && !errors.Is(err, errDead) && !errors.Is(err, store.ErrLost) {
 		tr.Errorf("%s: %v", name(c), err)
+	}
+}
+
+// giveUp ends a record and has a letter kept of it.
+func (tr *trial) giveUp(c store.Claim) {
+	tr.report(c)
+	out := outcome(name(c))
+	out.Error = &job.Failure{Type: "gave_up", Message: c.Record.ID}
+	err := tr.ask(func() error { return tr.st.GiveUp(tr.Context(), c, job.Failed, out) })
+	if errors.Is(err, errDead) || errors.Is(err, store.ErrLost) {
+		return
+	}
+	if err != nil && !errors.Is(err, store.ErrEnded) {
+		tr.Errorf("giving %s up: %v", name(c), err)
+		return
+	}
+	tr.note(get(tr, tr.st, c.Record.ID))
+	if err == nil {
+		tr.mu.Lock()
+		tr.ends[c.Record.ID]++
+		tr.mu.Unlock()
 	}
 }
 
@@ -102,6 +125,7 @@ func (tr *trial) check() {
 	for _, r := range tr.list() {
 		there[r.ID] = r
 		tr.checkEnd(r)
+		tr.checkLetter(r)
 		tr.checkKey(r)
 	}
 	for id := range tr.told {
@@ -124,6 +148,27 @@ func (tr *trial) check() {
 		}
 	}
 	tr.remove()
+}
+
+// checkLetter looks for the letter of what was given up, and for no other.
+func (tr *trial) checkLetter(r job.Record) {
+	list, _, err := tr.st.DeadLetters(tr.Context(), "gave_up", 100, 0)
+	n := 0
+	for _, d := range list {
+		if d.JobID == r.ID {
+			n++
+			if err := tr.st.DeleteDeadLetter(tr.Context(), d.ID); err != nil {
+				tr.Error(err)
+			}
+		}
+	}
+	want := 0
+	if r.Outcome.Error != nil && r.Outcome.Error.Type == "gave_up" {
+		want = 1
+	}
+	if err != nil || n != want {
+		tr.Errorf("of %s there are %d letters, want %d, %v", r.ID, n, want, err)
+	}
 }
 
 // checkEnd checks a record that ran, or did not, to its end.

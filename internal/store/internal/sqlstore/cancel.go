@@ -38,6 +38,10 @@ func (t *txn) cancel(ctx context.Context, id string) error {
 // Renew extends the leases of a node's claims.
 func (s *Store) Renew(ctx context.Context, node string, lease time.Time) error {
 	ids := s.claims.ofNode(node)
+	if len(ids) > 0 {
+		s.measure(ctx)
+		lease = s.shared(lease)
+	}
 	for len(ids) > 0 {
 		n := min(len(ids), 200)
 		if err := s.renew(ctx, node, lease, ids[:n]); err != nil {
@@ -89,6 +93,8 @@ const recoverAtOnce = 50
 
 // Recover takes back the claims of dead nodes.
 func (s *Store) Recover(ctx context.Context, node string, now time.Time, limit int) ([]job.Record, error) {
+	s.measure(ctx)
+	now = s.shared(now)
 	var changed []string
 	last := int64(0)
 	for {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/takovm/tako/internal/job"
@@ -12,10 +13,12 @@ import (
 type claims struct {
 	mu   sync.Mutex
 	byID map[string]*claim
-	// early are ends that were asked for while a claim was on its way here:
-	// told by another server before the own commit had returned.
-	taking int
-	early  map[string]struct{}
+	// early are ends that were asked for while claims were on their way here:
+	// told by another server before the own commit had returned. Each is kept
+	// until the takings that were under way then have ended.
+	takings map[int64]struct{}
+	begun   int64
+	early   map[string]int64 // the last taking that had begun then
 }
 
 // claim is one of them.
@@ -49,18 +52,40 @@ func (cs *claims) add(r job.Record, node string) *claim {
 	return c
 }
 
-// begin and end bracket the taking of claims, during which early ends are kept.
-func (cs *claims) begin() {
-	cs.mu.Lock()
-	cs.taking++
-	cs.mu.Unlock()
-}
-
-func (cs *claims) end() {
+// begin announces claims that are about to be taken; end is for after they were
+// added. In between, early ends are kept.
+func (cs *claims) begin() (end func()) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.taking--; cs.taking == 0 {
-		cs.early = nil
+	if cs.takings == nil {
+		cs.takings, cs.early = map[int64]struct{}{}, map[string]int64{}
+	}
+	cs.begun++
+	n := cs.begun
+	cs.takings[n] = struct{}{}
+	return func() { cs.taken(n) }
+}
+
+func (cs *claims) taken(n int64) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.takings, n)
+	if len(cs.early) == 0 {
+		return
+	}
+	oldest := cs.begun + 1
+	for n := range cs.takings {
+		oldest = min(oldest, n)
+	}
+	maps.DeleteFunc(cs.early, func(_ string, last int64) bool { return last < oldest })
+}
+
+// next has a claim stand for the next attempt.
+func (cs *claims) next(sc store.Claim) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c := cs.byID[sc.Record.ID]; c != nil && c.cancelled == sc.Cancelled {
+		c.record = sc.Record
 	}
 }
 
@@ -98,11 +123,8 @@ func (cs *claims) cancel(id string) {
 		cs.close(c)
 		return
 	}
-	if cs.taking > 0 {
-		if cs.early == nil {
-			cs.early = map[string]struct{}{}
-		}
-		cs.early[id] = struct{}{}
+	if len(cs.takings) > 0 {
+		cs.early[id] = cs.begun
 	}
 }
 

@@ -48,6 +48,9 @@ type Database interface {
 	Tell(Notice)
 
 	Ping(ctx context.Context) error
+	// Clock is the time of the machine that the database is on; zero where
+	// that is this one.
+	Clock(ctx context.Context) (time.Time, error)
 	Backup(ctx context.Context, path string) error
 	SizeBytes(ctx context.Context) (int64, error)
 	Close() error

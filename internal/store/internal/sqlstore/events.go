@@ -27,12 +27,12 @@ func (s *Store) Append(ctx context.Context, c store.Claim, events []job.Event, m
 		if err != nil {
 			return err
 		}
-		kept := fit(&r, events, max)
+		kept := fit(&r, unsaid(&r, events), max)
 		if err := t.log(ctx, &r, kept); err != nil {
 			return err
 		}
 		t.changed(r.ID)
-		_, err = t.Exec(ctx, "UPDATE records SET event_seq = $1, event_bytes = $2 WHERE seq = $3", r.eventSeq, r.eventBytes, r.seq)
+		_, err = t.Exec(ctx, "UPDATE records SET event_seq = $1, event_bytes = $2, said = $3 WHERE seq = $4", r.eventSeq, r.eventBytes, r.said, r.seq)
 		return err
 	})
 	return wrap("adding to a log", err)
@@ -46,6 +46,19 @@ func checkEvents(events []job.Event) error {
 		}
 	}
 	return nil
+}
+
+// unsaid leaves out what is stored already, and counts the rest in r.
+func unsaid(r *row, events []job.Event) []job.Event {
+	fresh := make([]job.Event, 0, len(events))
+	for _, e := range events {
+		if e.Said > 0 && e.Said <= r.said {
+			continue
+		}
+		r.said = max(r.said, e.Said)
+		fresh = append(fresh, e)
+	}
+	return fresh
 }
 
 // fit drops what the log has no room for, and says so once.
@@ -109,7 +122,7 @@ func (t *txn) log(ctx context.Context, r *row, events []job.Event) error {
 		for i, e := range events[:n] {
 			r.eventSeq++
 			if e.Attempt < 0 {
-				e.Attempt = r.Attempt
+				e.Attempt = r.run()
 			}
 			if e.At.IsZero() {
 				e.At = t.s.now()
@@ -128,9 +141,18 @@ func (t *txn) log(ctx context.Context, r *row, events []job.Event) error {
 	return nil
 }
 
+// run numbers the attempt that is under way, or comes next, or was the last: as
+// Attempts has it, interrupted ones included.
+func (r *row) run() int {
+	if r.Status.Terminal() {
+		return max(0, len(r.Attempts)-1)
+	}
+	return len(r.Attempts)
+}
+
 // statusEvent tells of r's status.
 func (t *txn) statusEvent(r *row, typ job.EventType) job.Event {
-	return job.Event{Attempt: r.Attempt, At: t.s.now(), Type: typ, Data: json.RawMessage(`{"status":"` + string(r.Status) + `"}`)}
+	return job.Event{Attempt: r.run(), At: t.s.now(), Type: typ, Data: json.RawMessage(`{"status":"` + string(r.Status) + `"}`)}
 }
 
 // logStatus adds r's status to the log, and counts the event in r.

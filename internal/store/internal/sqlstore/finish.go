@@ -42,6 +42,63 @@ func (s *Store) Finish(ctx context.Context, c store.Claim, status job.Status, ou
 	return s.reported(c, "ending a job", err)
 }
 
+// GiveUp ends a record and keeps a dead letter of it.
+func (s *Store) GiveUp(ctx context.Context, c store.Claim, status job.Status, out job.Outcome, more ...job.Event) error {
+	if !status.Terminal() || out.Error == nil {
+		return invalid("a job is given up with an end and an error")
+	}
+	if err := checkEvents(more); err != nil {
+		return err
+	}
+	err := s.write(ctx, "giveup", func(ctx context.Context, t *txn) error {
+		r, err := t.owned(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := t.letter(ctx, &r, *out.Error); err != nil {
+			return err
+		}
+		return t.end(ctx, &r, status, out, more...)
+	})
+	return s.reported(c, "giving a job up", err)
+}
+
+// NextAttempt begins another attempt under the same lease.
+func (s *Store) NextAttempt(ctx context.Context, c store.Claim, failure job.Failure) (store.Claim, error) {
+	var r row
+	err := s.write(ctx, "again", func(ctx context.Context, t *txn) (err error) {
+		if r, err = t.owned(ctx, c); err != nil {
+			return err
+		}
+		if r.CancelRequested {
+			return store.ErrEnded
+		}
+		t.closeAttempt(&r, job.Queued, &failure, c.Node)
+		r.Attempt++
+		r.StartedAt = t.s.instant()
+		attempts, err := attemptsText(r.Attempts)
+		if err != nil {
+			return err
+		}
+		if err := t.logStatus(ctx, &r); err != nil {
+			return err
+		}
+		t.changed(r.ID)
+		_, err = t.Exec(ctx, "UPDATE records SET attempt = $1, attempts = $2, started_at = $3, said = 0, event_seq = $4 WHERE seq = $5",
+			r.Attempt, attempts, nanos(r.StartedAt), r.eventSeq, r.seq)
+		return err
+	})
+	if err != nil {
+		return c, wrap("beginning another attempt", err)
+	}
+	c.Record.Attempt, c.Record.Attempts, c.Record.StartedAt = r.Attempt, r.Attempts, r.StartedAt
+	s.claims.next(c)
+	return c, nil
+}
+
+// Forget renews a claim no more.
+func (s *Store) Forget(c store.Claim) { s.claims.settled(c) }
+
 // Retry puts a record back after a failed attempt.
 func (s *Store) Retry(ctx context.Context, c store.Claim, failure job.Failure, at time.Time) error {
 	err := s.write(ctx, "retry", func(ctx context.Context, t *txn) error {
@@ -61,12 +118,12 @@ func (s *Store) Retry(ctx context.Context, c store.Claim, failure job.Failure, a
 
 // Release puts a record back that was interrupted.
 func (s *Store) Release(ctx context.Context, c store.Claim) error {
-	return s.release(ctx, c, 0)
+	return s.release(ctx, c, 0, -1)
 }
 
 // release has the record run again after a delay; without one it keeps its
-// place.
-func (s *Store) release(ctx context.Context, c store.Claim, delay time.Duration) error {
+// place. Limit is interrupt's.
+func (s *Store) release(ctx context.Context, c store.Claim, delay time.Duration, limit int) error {
 	err := s.write(ctx, "release", func(ctx context.Context, t *txn) error {
 		r, err := t.owned(ctx, c)
 		if err != nil {
@@ -76,7 +133,7 @@ func (s *Store) release(ctx context.Context, c store.Claim, delay time.Duration)
 		if delay > 0 {
 			at = s.now().Add(delay)
 		}
-		return t.interrupt(ctx, &r, at, -1)
+		return t.interrupt(ctx, &r, at, limit)
 	})
 	return s.reported(c, "giving a job back", err)
 }
@@ -103,12 +160,15 @@ func (t *txn) interrupt(ctx context.Context, r *row, at time.Time, limit int) er
 		}
 		again = !never
 	}
-	if limit >= 0 && r.Interruptions+1 > limit {
-		again = false
-		failure.Message = "job interrupted too often: its server stopped each time while it ran"
-	}
 	if r.CancelRequested {
 		return t.end(ctx, r, job.Cancelled, cancelledOutcome())
+	}
+	if again && limit >= 0 && r.Interruptions+1 > limit {
+		again = false
+		failure.Message = "job interrupted too often: its server stopped, or could not store its end, each time that it ran"
+		if err := t.letter(ctx, r, failure); err != nil {
+			return err
+		}
 	}
 	if !again {
 		r.Interruptions++
@@ -179,7 +239,7 @@ func (t *txn) requeue(ctx context.Context, r *row, at time.Time) error {
 	t.changed(r.ID)
 	t.notice.Wake = true
 	_, err = t.Exec(ctx, `UPDATE records SET status = 'queued', entry = $1, attempt = $2, interruptions = $3, attempts = $4,
- ready_at = $5, node = '', life = '', lease = 0, event_seq = $6 WHERE seq = $7`,
+ ready_at = $5, node = '', life = '', lease = 0, said = 0, event_seq = $6 WHERE seq = $7`,
 		r.entry, r.Attempt, r.Interruptions, attempts, nanos(at), r.eventSeq, r.seq)
 	return err
 }
@@ -201,7 +261,7 @@ func (t *txn) end(ctx context.Context, r *row, status job.Status, out job.Outcom
 	if err := insertOutcome(ctx, t, *r, out); err != nil {
 		return err
 	}
-	if err := t.log(ctx, r, append(fit(r, more, 0), t.statusEvent(r, job.EventEnd))); err != nil {
+	if err := t.log(ctx, r, append(fit(r, unsaid(r, more), 0), t.statusEvent(r, job.EventEnd))); err != nil {
 		return err
 	}
 	if err := t.point("outcome"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
 )
 
@@ -22,21 +23,39 @@ func (s *Store) AddDeadLetter(ctx context.Context, d store.DeadLetter) error {
 	if d.CreatedAt.IsZero() {
 		d.CreatedAt = s.now()
 	}
-	err := s.write(ctx, "letter", func(ctx context.Context, t *txn) error {
-		var id int64
-		if _, err := one(ctx, t, "INSERT INTO dead_letters ("+letterColumns+") VALUES ("+marks(1, 9)+") RETURNING id",
-			[]any{d.JobID, blob(d.JobData), d.ErrorType, d.ErrorMessage, d.RetryCount, nanos(d.CreatedAt), d.ClientIP, d.CorrelationID, d.Owner},
-			&id); err != nil {
+	err := s.write(ctx, "letter", func(ctx context.Context, t *txn) error { return t.insertLetter(ctx, d) })
+	return wrap("storing a dead letter", err)
+}
+
+func (t *txn) insertLetter(ctx context.Context, d store.DeadLetter) error {
+	var id int64
+	if _, err := one(ctx, t, "INSERT INTO dead_letters ("+letterColumns+") VALUES ("+marks(1, 9)+") RETURNING id",
+		[]any{d.JobID, blob(d.JobData), d.ErrorType, d.ErrorMessage, d.RetryCount, nanos(d.CreatedAt), d.ClientIP, d.CorrelationID, d.Owner},
+		&id); err != nil {
+		return err
+	}
+	for _, digest := range digestPattern().FindAllString(string(d.JobData), -1) {
+		if err := refer(ctx, t, digest, refLetter, strconv.FormatInt(id, 10)); err != nil {
 			return err
 		}
-		for _, digest := range digestPattern().FindAllString(string(d.JobData), -1) {
-			if err := refer(ctx, t, digest, refLetter, strconv.FormatInt(id, 10)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return wrap("storing a dead letter", err)
+	}
+	return nil
+}
+
+// letter keeps a dead letter of a locked record.
+func (t *txn) letter(ctx context.Context, r *row, failure job.Failure) error {
+	var body, input []byte
+	if _, err := one(ctx, t, "SELECT body, input FROM requests WHERE seq = $1", []any{r.seq}, &body, &input); err != nil {
+		return err
+	}
+	full := row{Record: r.Record}
+	if err := full.decodeRequest(body, input); err != nil {
+		return err
+	}
+	if err := t.insertLetter(ctx, store.NewDeadLetter(&full.Record, failure, t.s.instant())); err != nil {
+		return err
+	}
+	return t.point("letter")
 }
 
 // DeadLetters lists dead letters, newest first.

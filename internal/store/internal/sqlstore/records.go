@@ -133,7 +133,7 @@ func (s *Store) Begin(ctx context.Context, r job.Record, node store.Node) (store
 		r.CreatedAt = now
 	}
 	r.CreatedAt = stamp(r.CreatedAt)
-	fresh := row{Record: r, node: node.Name, life: s.life, lease: nanos(now.Add(node.Lease)), webhook: r.Request.WebhookURL}
+	fresh := row{Record: r, node: node.Name, life: s.life, lease: nanos(s.shared(now.Add(node.Lease))), webhook: r.Request.WebhookURL}
 	for {
 		claim, existing, err := s.begin(ctx, fresh)
 		if errors.Is(err, errAgain) {
@@ -144,8 +144,7 @@ func (s *Store) Begin(ctx context.Context, r job.Record, node store.Node) (store
 }
 
 func (s *Store) begin(ctx context.Context, fresh row) (claim store.Claim, existing *job.Record, err error) {
-	s.claims.begin()
-	defer s.claims.end()
+	defer s.claims.begin()()
 	err = s.write(ctx, "begin", func(ctx context.Context, t *txn) error {
 		existing = nil
 		if fresh.IdempotencyKey != "" {

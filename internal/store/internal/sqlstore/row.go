@@ -22,6 +22,7 @@ type row struct {
 	lease      int64
 	eventSeq   int64
 	eventBytes int64 // of the log; -1 once it is full
+	said       int64 // the largest Said of the claim's events
 	webhook    string
 	readyAt    time.Time // since when it may run: its place among those of its priority
 }
@@ -29,7 +30,7 @@ type row struct {
 // recordColumns are in the order of row.scan and row.insert.
 const recordColumns = `id, sync, owner, batch_id, batch_index, parent_id, relationship, correlation_id, client_ip,
  idempotency_key, fingerprint, code_hash, input_hash, status, job_type, job_ref, created_at, queued_at, started_at,
- ended_at, attempt, max_attempts, interruptions, attempts, cancel_requested, entry, node, life, lease, event_seq, event_bytes, webhook_url, ready_at`
+ ended_at, attempt, max_attempts, interruptions, attempts, cancel_requested, entry, node, life, lease, event_seq, event_bytes, said, webhook_url, ready_at`
 
 // rowColumns is what row.scan reads.
 const rowColumns = "seq, " + recordColumns
@@ -42,7 +43,7 @@ func (r *row) scan(scan Scan, dest ...any) error {
 		&r.IdempotencyKey, &r.Fingerprint, &r.CodeHash, &r.InputHash, &r.Status, &r.JobType, &r.JobRef,
 		instant{&r.CreatedAt}, instant{&r.QueuedAt}, instant{&r.StartedAt}, instant{&r.EndedAt},
 		&r.Attempt, &r.MaxAttempts, &r.Interruptions, &attempts, truth{&r.CancelRequested},
-		&r.entry, &r.node, &r.life, &r.lease, &r.eventSeq, &r.eventBytes, &r.webhook, instant{&r.readyAt}}
+		&r.entry, &r.node, &r.life, &r.lease, &r.eventSeq, &r.eventBytes, &r.said, &r.webhook, instant{&r.readyAt}}
 	if err := scan(append(columns, dest...)...); err != nil {
 		return fmt.Errorf("reading a record: %w", err)
 	}
@@ -90,7 +91,7 @@ func (r *row) insert(ctx context.Context, tx Tx) (bool, error) {
 		r.IdempotencyKey, r.Fingerprint, r.CodeHash, r.InputHash, string(r.Status), r.JobType, r.JobRef,
 		nanos(r.CreatedAt), nanos(r.QueuedAt), nanos(r.StartedAt), nanos(r.EndedAt),
 		r.Attempt, r.MaxAttempts, r.Interruptions, attempts, bit(r.CancelRequested),
-		r.entry, r.node, r.life, r.lease, r.eventSeq, r.eventBytes, r.webhook, nanos(r.readyAt)}
+		r.entry, r.node, r.life, r.lease, r.eventSeq, r.eventBytes, r.said, r.webhook, nanos(r.readyAt)}
 	query := "INSERT INTO records (" + recordColumns + ") VALUES (" + marks(1, len(args)) +
 		") ON CONFLICT DO NOTHING RETURNING seq"
 	inserted, err := one(ctx, tx, query, args, &r.seq)
@@ -128,7 +129,7 @@ func (r *row) insertRequest(ctx context.Context, tx Tx) error {
 const fullQuery = `SELECT r.seq, r.id, r.sync, r.owner, r.batch_id, r.batch_index, r.parent_id, r.relationship, r.correlation_id, r.client_ip,
  r.idempotency_key, r.fingerprint, r.code_hash, r.input_hash, r.status, r.job_type, r.job_ref, r.created_at, r.queued_at, r.started_at,
  r.ended_at, r.attempt, r.max_attempts, r.interruptions, r.attempts, r.cancel_requested, r.entry, r.node, r.life, r.lease, r.event_seq,
- r.event_bytes, r.webhook_url, r.ready_at, q.body, q.input, o.body, o.output
+ r.event_bytes, r.said, r.webhook_url, r.ready_at, q.body, q.input, o.body, o.output
  FROM records r JOIN requests q ON q.seq = r.seq LEFT JOIN outcomes o ON o.seq = r.seq `
 
 // scanFull reads a row of fullQuery.

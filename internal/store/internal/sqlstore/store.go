@@ -39,6 +39,7 @@ type Store struct {
 	room    room
 	working sync.Mutex // held by Work
 	held    atomic.Bool
+	skew    atomic.Int64 // nanoseconds by which the database's clock is ahead
 }
 
 // New returns the store of a database that is up to date.

@@ -207,6 +207,26 @@ func knownRecord(ctx context.Context, q Querier, r row) (known job.Record, found
 	return have.Record, true, nil
 }
 
+// ByKey finds the record that an idempotency key made.
+func (s *Store) ByKey(ctx context.Context, owner, key string) (job.Record, error) {
+	var r row
+	found := false
+	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		return q.Each(ctx, fullQuery+"WHERE r.owner = $1 AND r.idempotency_key = $2 AND r.idempotency_key <> ''",
+			[]any{owner, key}, func(scan Scan) error {
+				found = true
+				return r.scanFull(scan)
+			})
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return job.Record{}, wrap("looking for an idempotency key", err)
+	}
+	return r.Record, nil
+}
+
 // known finds what of a submission was accepted before, and how much was not.
 func (s *Store) known(ctx context.Context, rows []row) (out []job.Record, fresh int, err error) {
 	out = make([]job.Record, len(rows))

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ func (s *Store) Work(ctx context.Context, node store.Node, slots store.Slots, ha
 		return invalid("this store is working already")
 	}
 	defer s.working.Unlock()
+	s.measure(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	w := &work{s: s, ctx: ctx, node: node, slots: slots, handle: handle, claimed: map[int64]*claim{}}
 	var feeding sync.WaitGroup
@@ -99,8 +101,7 @@ func (w *work) acquire(ctx context.Context) (releases []func(), err error) {
 
 // claim takes entries and claims their records in one transaction.
 func (w *work) claim(ctx context.Context, releases []func()) ([]*claim, []entry.Taken, error) {
-	w.s.claims.begin()
-	defer w.s.claims.end()
+	defer w.s.claims.begin()()
 	var rows []row
 	var taken []entry.Taken
 	err := w.s.write(ctx, "claim", func(ctx context.Context, t *txn) error {
@@ -144,7 +145,7 @@ func (w *work) claimRecord(ctx context.Context, t *txn, id int64) (r row, ok boo
 	now := w.s.instant()
 	query := `UPDATE records SET status = 'running', started_at = $1, node = $2, life = $3, lease = $4, event_seq = event_seq + 1
  WHERE entry = $5 AND entry <> 0 AND status = 'queued' RETURNING ` + rowColumns
-	err = t.Each(ctx, query, []any{nanos(now), w.node.Name, w.s.life, nanos(now.Add(w.node.Lease)), id}, func(scan Scan) error {
+	err = t.Each(ctx, query, []any{nanos(now), w.node.Name, w.s.life, nanos(w.s.shared(now.Add(w.node.Lease))), id}, func(scan Scan) error {
 		ok = true
 		return r.scan(scan)
 	})
@@ -190,7 +191,7 @@ func (w *work) Run(_ context.Context, id int64) {
 func (w *work) giveBack(ctx context.Context, c *claim) {
 	ctx, cancel := context.WithTimeout(ctx, giveBackTimeout)
 	defer cancel()
-	err := w.s.release(ctx, c.claim(), abandonedDelay)
+	err := w.s.release(ctx, c.claim(), abandonedDelay, cmp.Or(w.node.MaxInterruptions, -1))
 	w.s.claims.remove(c) // where that failed the lease runs out
 	if err != nil && !isAnswer(err) {
 		w.s.log.Error("a job could not be given back and waits for its lease to end", "job", c.record.ID, "err", err)

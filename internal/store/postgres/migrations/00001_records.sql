@@ -34,6 +34,7 @@ CREATE TABLE records (
     lease            BIGINT NOT NULL, -- until when
     event_seq        BIGINT NOT NULL, -- of the last event
     event_bytes      BIGINT NOT NULL, -- -1 once the log is full
+    said             BIGINT NOT NULL, -- how much of what the claim's holder said is in the log
     webhook_url      TEXT    NOT NULL,
     ready_at         BIGINT NOT NULL  -- since when it may run
 );

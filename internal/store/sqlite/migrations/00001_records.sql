@@ -34,6 +34,7 @@ CREATE TABLE records (
     lease            INTEGER NOT NULL, -- until when
     event_seq        INTEGER NOT NULL, -- of the last event
     event_bytes      INTEGER NOT NULL, -- -1 once the log is full
+    said             INTEGER NOT NULL, -- how much of what the claim's holder said is in the log
     webhook_url      TEXT    NOT NULL,
     ready_at         INTEGER NOT NULL  -- since when it may run
 );
