@@ -29,7 +29,7 @@ build: ## build bin/tako, one static binary
 
 .PHONY: test
 test: ## set up what is missing, lint, and run every test with the race detector
-	@scripts/setup.sh go certs cc python3 node numpy pandas postgres
+	@scripts/setup.sh go certs cc python3 node numpy pandas postgres curl
 	@$(MAKE) --no-print-directory build lint
 	@CGO_ENABLED=1 go test -race -run '^$$' ./... > /dev/null # compiles, two packages at a time
 	@# One package at a time: they share the machine's cgroups and its two cores.
