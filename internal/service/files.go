@@ -98,19 +98,26 @@ const page = 256
 // Events answers a job's log, and goes on with what happens.
 func (s *Service) Events(ctx context.Context, p job.Principal, id string, after int64, follow bool) iter.Seq2[job.Event, error] {
 	return func(yield func(job.Event, error) bool) {
-		if _, err := s.Jobs.Get(ctx, p, id); err != nil {
-			yield(job.Event{}, err)
-			return
-		}
 		changed, leave := s.Jobs.Listen(id)
 		defer leave()
-		for {
+		for start := after; ; {
+			ended := false
+			if after == start {
+				// Nothing came yet. The reader may have the end already, as an
+				// EventSource that connects again, and then nothing will.
+				r, err := s.Jobs.Get(ctx, p, id)
+				if err != nil {
+					yield(job.Event{}, err)
+					return
+				}
+				ended = r.Status.Terminal()
+			}
 			more, err := s.events(ctx, id, &after, yield)
 			if err != nil {
 				yield(job.Event{}, err)
 				return
 			}
-			if !more || !follow {
+			if !more || ended || !follow {
 				return
 			}
 			if err := changed(ctx); err != nil {
