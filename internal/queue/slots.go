@@ -51,7 +51,8 @@ var ErrBusy = errors.New("too many wait for a free slot")
 // Slots hand out the right to run. Among those who wait, priority decides, then
 // how much the caller's key runs already, then who came first. Whoever is first
 // and does not fit is waited for: nobody behind overtakes, or a large job would
-// never run beside small ones.
+// never run beside small ones. The other class may take the memory that comes
+// free meanwhile, but only passedMost times.
 type Slots struct {
 	budget Budget
 
@@ -65,9 +66,14 @@ type Slots struct {
 
 type waiter struct {
 	Want
-	n     int64         // order of arrival
-	ready chan struct{} // closed when it has a slot
+	n      int64         // order of arrival
+	passed int           // how often the other class took memory that it waits for
+	ready  chan struct{} // closed when it has a slot
 }
+
+// passedMost is how often the other class may take memory before who waits for
+// it. More would keep large jobs waiting, none would keep memory idle.
+const passedMost = 4
 
 // NewSlots returns slots within budget.
 func NewSlots(budget Budget) *Slots {
@@ -122,11 +128,22 @@ func (s *Slots) TryAcquire(want Want) (release func(), ok bool) {
 // take counts what runs. The caller holds the lock.
 func (s *Slots) take(want Want) {
 	s.memory += want.Memory
+	s.passOver(want)
 	if want.MemoryOnly {
 		return
 	}
 	s.used[want.Class]++
 	s.running[want.Key]++
+}
+
+// passOver counts for who waits for memory of which the other class took some.
+func (s *Slots) passOver(want Want) {
+	for class := range classes {
+		w := s.first(class)
+		if class != want.Class && want.Memory > 0 && w != nil && s.hasSlot(w.Want) && !s.fits(w.Want) {
+			w.passed++
+		}
+	}
 }
 
 func (s *Slots) enqueue(want Want) (*waiter, error) {
@@ -213,11 +230,37 @@ func (s *Slots) before(a, b *waiter) bool {
 	) < 0
 }
 
-// fits reports whether want could run now.
-func (s *Slots) fits(want Want) bool {
-	if s.budget.Memory > 0 && s.memory+want.Memory > s.budget.Memory {
-		return false
+// starved is who was passed over too often, the oldest of them: two that keep
+// memory from each other would both wait for ever. It is nobody who lacks a slot
+// as well: memory that is kept for such a one is of use to nobody.
+func (s *Slots) starved() *waiter {
+	var oldest *waiter
+	for class := range classes {
+		w := s.first(class)
+		if w != nil && w.passed >= passedMost && s.hasSlot(w.Want) && (oldest == nil || w.n < oldest.n) {
+			oldest = w
+		}
 	}
+	return oldest
+}
+
+// fits reports whether want could run now. What is kept for who is starved is
+// not to be had in the other class.
+func (s *Slots) fits(want Want) bool {
+	if s.budget.Memory > 0 && want.Memory > 0 {
+		taken := s.memory
+		if w := s.starved(); w != nil && w.Class != want.Class {
+			taken += w.Memory
+		}
+		if taken+want.Memory > s.budget.Memory {
+			return false
+		}
+	}
+	return s.hasSlot(want)
+}
+
+// hasSlot reports whether there is a slot for want.
+func (s *Slots) hasSlot(want Want) bool {
 	if want.MemoryOnly {
 		return true
 	}

@@ -196,7 +196,6 @@ func TestMemoryBesideASlot(t *testing.T) {
 	})
 }
 
-// Whoever gives up waiting is in nobody's way.
 // Who has a slot waits for memory only, not for those who wait for his slot.
 func TestMemoryBeforeSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -212,6 +211,7 @@ func TestMemoryBeforeSlots(t *testing.T) {
 	})
 }
 
+// Whoever gives up waiting is in nobody's way.
 func TestGivingUp(t *testing.T) {
 	queueAt(t, Budget{Slots: 2, Memory: 100, Waiting: 10}, func(ctx context.Context, l *line) {
 		l.ask(ctx, "runs", Want{Memory: 50})
