@@ -30,7 +30,9 @@ type Budget struct {
 	// Memory bounds the sum of the memory limits of what runs, in bytes; 0 is
 	// no bound.
 	Memory int64
-	// Waiting bounds who waits for a slot in class Sync; more are refused.
+	// Waiting bounds who waits for a slot in class Sync. Of more, those are
+	// refused whose key has its share, which is this bound divided among the
+	// keys that wait.
 	Waiting int
 }
 
@@ -70,10 +72,6 @@ type waiter struct {
 	passed int           // how often the other class took memory that it waits for
 	ready  chan struct{} // closed when it has a slot
 }
-
-// passedMost is how often the other class may take memory before who waits for
-// it. More would keep large jobs waiting, none would keep memory idle.
-const passedMost = 4
 
 // NewSlots returns slots within budget.
 func NewSlots(budget Budget) *Slots {
@@ -136,20 +134,10 @@ func (s *Slots) take(want Want) {
 	s.running[want.Key]++
 }
 
-// passOver counts for who waits for memory of which the other class took some.
-func (s *Slots) passOver(want Want) {
-	for class := range classes {
-		w := s.first(class)
-		if class != want.Class && want.Memory > 0 && w != nil && s.hasSlot(w.Want) && !s.fits(w.Want) {
-			w.passed++
-		}
-	}
-}
-
 func (s *Slots) enqueue(want Want) (*waiter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if want.Class == Sync && s.waitingIn(Sync) >= s.budget.Waiting && !s.fits(want) {
+	if want.Class == Sync && s.full(want.Key) && !s.fits(want) {
 		return nil, ErrBusy
 	}
 	s.arrived++
@@ -157,6 +145,22 @@ func (s *Slots) enqueue(want Want) (*waiter, error) {
 	s.waiting = append(s.waiting, w)
 	s.grant()
 	return w, nil
+}
+
+// full reports whether as many wait in class Sync as may, for a key: whoever came
+// first and filled all places does not shut out the others. Those who come when
+// all are full get less each, so what waits stays bounded, too.
+func (s *Slots) full(key string) bool {
+	if s.waitingIn(Sync) < s.budget.Waiting {
+		return false
+	}
+	waiting := map[string]int{key: 0}
+	for _, w := range s.waiting {
+		if w.Class == Sync {
+			waiting[w.Key]++
+		}
+	}
+	return waiting[key] >= s.budget.Waiting/len(waiting)
 }
 
 // leave takes w out of those who wait; false when it does not wait any more.
@@ -228,20 +232,6 @@ func (s *Slots) before(a, b *waiter) bool {
 		cmp.Compare(s.running[a.Key], s.running[b.Key]),
 		cmp.Compare(a.n, b.n),
 	) < 0
-}
-
-// starved is who was passed over too often, the oldest of them: two that keep
-// memory from each other would both wait for ever. It is nobody who lacks a slot
-// as well: memory that is kept for such a one is of use to nobody.
-func (s *Slots) starved() *waiter {
-	var oldest *waiter
-	for class := range classes {
-		w := s.first(class)
-		if w != nil && w.passed >= passedMost && s.hasSlot(w.Want) && (oldest == nil || w.n < oldest.n) {
-			oldest = w
-		}
-	}
-	return oldest
 }
 
 // fits reports whether want could run now. What is kept for who is starved is
