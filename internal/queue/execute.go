@@ -103,9 +103,11 @@ func (j *Jobs) executeNow(caller context.Context, r job.Record, t job.Type, rele
 			return b.other(caller, j)
 		}
 	}
-	if j.breaker.status().State == BreakerOpen {
+	tried, ok := j.breaker.admit(Sync)
+	if !ok {
 		return j.finishBegun(ctx, b, failed("service_unavailable", "Sandbox engine unavailable (circuit breaker open)", job.ActorEngine))
 	}
+	defer tried()
 	running, cancel := j.untilBegun(b)
 	defer cancel(nil)
 	running = trace.Join(running, caller)
@@ -191,9 +193,7 @@ func (j *Jobs) run(ctx context.Context, log func(context.Context, []job.Event) e
 	span.Set("tako.status", string(ended.Status))
 	span.Set("tako.supply", string(ended.Outcome.Sandbox.Supply))
 	span.End(ended.Again)
-	if ctx.Err() == nil {
-		j.breaker.report(ended.Again)
-	}
+	j.breaker.hear(context.Cause(ctx), ended)
 	if errors.Is(context.Cause(ctx), errWatchdog) && ended.Status == job.Cancelled {
 		ended = j.watched(&r, t, ended)
 	}

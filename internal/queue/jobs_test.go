@@ -48,6 +48,10 @@ func (e *executor) Run(ctx context.Context, rec *job.Record, _ job.Type, log fun
 			}
 			return ended(job.Cancelled, "cancelled", "Execution was cancelled by user")
 		}
+	case "refused":
+		end := ended(job.Failed, "config_error", "a file is gone")
+		end.Outcome.Sandbox = job.SandboxRef{}
+		return end
 	case "broken":
 		end := ended(job.Failed, "service_unavailable", "the engine is gone")
 		end.Again = true
@@ -64,7 +68,9 @@ func (e *executor) Run(ctx context.Context, rec *job.Record, _ job.Type, log fun
 
 func ended(status job.Status, kind, message string) job.Ended {
 	code := 0
-	end := job.Ended{Status: status, Outcome: job.Outcome{ExitCode: &code, Stdout: "out", Environment: job.EnvironmentRef{Digest: "image"}}}
+	end := job.Ended{Status: status, Outcome: job.Outcome{
+		ExitCode: &code, Stdout: "out", Environment: job.EnvironmentRef{Digest: "image"}, Sandbox: job.SandboxRef{Supply: job.SupplyCold},
+	}}
 	if kind != "" {
 		end.Outcome.Error = &job.Failure{Type: kind, Message: message}
 	}

@@ -23,14 +23,29 @@ type asyncSlots struct {
 }
 
 func (a asyncSlots) Acquire(ctx context.Context) (release func(), err error) {
-	if err := a.breaker.wait(ctx); err != nil {
+	tried, err := a.breaker.enter(ctx, Async)
+	if err != nil {
 		return nil, err
 	}
-	return a.slots.Acquire(ctx, Want{Class: Async})
+	leave, err := a.slots.Acquire(ctx, Want{Class: Async})
+	if err != nil {
+		tried()
+		return nil, err
+	}
+	return func() { leave(); tried() }, nil
 }
 
 func (a asyncSlots) TryAcquire() (release func(), ok bool) {
-	return a.slots.TryAcquire(Want{Class: Async})
+	tried, ok := a.breaker.admit(Async)
+	if !ok {
+		return nil, false
+	}
+	leave, ok := a.slots.TryAcquire(Want{Class: Async})
+	if !ok {
+		tried()
+		return nil, false
+	}
+	return func() { leave(); tried() }, true
 }
 
 // handle runs one attempt of a job out of the queue.
