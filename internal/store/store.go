@@ -29,11 +29,12 @@
 // # Errors
 //
 // Every error is a *job.Error, wraps one of the sentinels below, or is the
-// context's. A database that cannot be reached, is locked for too long or is
-// full is job.KindUnavailable, and nothing was changed, with one exception that
-// no database can avoid: a connection that breaks during the commit leaves
-// open whether it happened. Asking again settles it: Submit by its idempotency
-// key or record id, Finish by ErrEnded, the rest by being repeatable.
+// context's. A database that cannot be reached, is silent for 15 seconds, is
+// locked for too long or is full is job.KindUnavailable, and nothing was changed,
+// with one exception that no database can avoid: a connection that breaks during
+// the commit leaves open whether it happened. Asking again settles it: Submit by
+// its idempotency key or record id, Finish by ErrEnded, the rest by being
+// repeatable.
 package store
 
 import (

@@ -88,10 +88,13 @@ func masked(u *url.URL, err error) string {
 // prepareSession sets what must hold on every connection. A commit waits for
 // the disk, whatever the server's default is, and for its standbys where that
 // is the default. A lock that is not to be had is an error, not a silence; and
-// a tako that was stopped within a transaction does not keep its locks.
+// a tako that was stopped within a transaction does not keep its locks. What
+// sqlstore has given up is given up by the server a little later, unless the
+// database's own setting has it otherwise.
 func prepareSession(ctx context.Context, c *pgx.Conn) error {
 	_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
  WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
+ set_config('statement_timeout', CASE current_setting('statement_timeout') WHEN '0' THEN '20s' ELSE current_setting('statement_timeout') END, false),
  set_config('lock_timeout', '10s', false), set_config('idle_in_transaction_session_timeout', '60s', false)`)
 	return err
 }

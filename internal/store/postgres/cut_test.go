@@ -199,6 +199,33 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// A server that hangs while its connections stand is not available, and is again
+// when it answers.
+func TestHangingServer(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, s store.Store) error{
+		"read":  func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
+		"write": func(ctx context.Context, s store.Store) error { return s.AddUpload(ctx, store.Upload{ID: "u"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, url := newProxy(t, pgtest.NewDatabase(t))
+			s, _ := openBoth(t, url, Options{Patience: 500 * time.Millisecond})
+			if err := s.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.mute()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*silence)
+			defer cancel()
+			begun := time.Now()
+			if err := call(ctx, s); job.KindOf(err) != job.KindUnavailable || time.Since(begun) > silence/2 {
+				t.Errorf("%v after %v", err, time.Since(begun))
+			}
+			if err := call(ctx, s); err != nil { // on another connection
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+}
+
 // A connection that is lost without a word is found out and made again.
 func TestListenerInSilence(t *testing.T) {
 	p, url := newProxy(t, pgtest.NewDatabase(t))

@@ -30,9 +30,10 @@ const (
 
 // migrate brings our tables and River's up to date, one server at a time. The
 // lock belongs to a connection that is closed in the end: whatever happens, it
-// is not left behind.
-func migrate(ctx context.Context, config *pgx.ConnConfig, pool *pgxpool.Pool) (err error) {
-	conn, err := pgx.ConnectConfig(ctx, config.Copy())
+// is not left behind. Nothing here is bound in time as other statements are: an
+// index takes as long as its table is large.
+func migrate(ctx context.Context, config *pgxpool.Config) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
 	if err != nil {
 		return err
 	}
@@ -40,9 +41,16 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, pool *pgxpool.Pool) (e
 	if err := lock(ctx, conn); err != nil {
 		return fmt.Errorf("waiting for another server to bring the database up to date: %w", err)
 	}
-	if err := migrateOurs(ctx, config); err != nil {
+	if err := migrateOurs(ctx, config.ConnConfig); err != nil {
 		return fmt.Errorf("bringing the database up to date: %w", err)
 	}
+	unbound := config.Copy()
+	unbound.AfterConnect, unbound.MinConns, unbound.MinIdleConns = nil, 0, 0
+	pool, err := pgxpool.NewWithConfig(ctx, unbound)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
 	return entry.Migrate(ctx, riverpgxv5.New(pool))
 }
 

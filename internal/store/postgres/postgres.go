@@ -90,7 +90,7 @@ func open(ctx context.Context, config *pgxpool.Config, o Options) (_ *sqlstore.S
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, nil, err
 	}
-	if err := migrate(ctx, config.ConnConfig, d.pool); err != nil {
+	if err := migrate(ctx, config); err != nil {
 		return nil, nil, err
 	}
 	if d.queue, err = entry.New(riverpgxv5.New(d.pool), o.Logger); err != nil {

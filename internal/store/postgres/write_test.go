@@ -20,7 +20,7 @@ func openBoth(t *testing.T, url string, o Options) (*sqlstore.Store, *database) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, d, err := open(t.Context(), config, Options{Logger: quiet(), Fault: o.Fault})
+	s, d, err := open(t.Context(), config, Options{Logger: quiet(), Fault: o.Fault, Patience: o.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,19 @@ func TestDurable(t *testing.T) {
 		var isolation string
 		if err := d.value(t.Context(), "SHOW idle_in_transaction_session_timeout", &isolation); err != nil || isolation != "1min" {
 			t.Errorf("idle transactions end after %q, %v", isolation, err)
+		}
+	}
+}
+
+// The server gives up what nobody waits for any more; who has set another time
+// keeps it.
+func TestStatementTimeout(t *testing.T) {
+	url := pgtest.NewDatabase(t)
+	for query, want := range map[string]string{"": "20s", "?statement_timeout=5000": "5s"} {
+		_, d := openBoth(t, url+query, Options{})
+		var got string
+		if err := d.value(t.Context(), "SHOW statement_timeout", &got); err != nil || got != want {
+			t.Errorf("with %q statements end after %q, %v", query, got, err)
 		}
 	}
 }

@@ -37,7 +37,8 @@ type Tx interface {
 type Database interface {
 	// Write runs fn in a transaction and commits it if fn returns nil. It may run
 	// fn again in another one after a failure that passes. Errors of the
-	// database come back as *job.Error, those of fn as they are.
+	// database come back as *job.Error, those of fn as they are, and what ends
+	// because ctx does as its error.
 	Write(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 	// Read runs fn on what is committed.
 	Read(ctx context.Context, fn func(ctx context.Context, q Querier) error) error

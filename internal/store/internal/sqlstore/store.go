@@ -20,6 +20,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Patience is how long the database may take for one answer, before it counts
+	// as not available; default 15 s.
+	Patience time.Duration
 	// Fault, in tests, is called at every point of failure, and what it returns
 	// fails the call there.
 	Fault func(point string) error
@@ -34,17 +37,25 @@ type Store struct {
 	fault func(string) error
 	log   *slog.Logger
 
-	claims  claims
-	hub     hub
-	room    room
-	working sync.Mutex // held by Work
-	held    atomic.Bool
-	skew    atomic.Int64 // nanoseconds by which the database's clock is ahead
+	claims   claims
+	hub      hub
+	room     room
+	counting chan struct{} // has an element while somebody takes room
+	patience time.Duration
+	working  sync.Mutex // held by Work
+	held     atomic.Bool
+	skew     atomic.Int64 // nanoseconds by which the database's clock is ahead
 }
 
 // New returns the store of a database that is up to date.
 func New(db Database, o Options) *Store {
-	s := &Store{db: db, life: rand.Text(), now: o.Now, fault: o.Fault, log: o.Logger}
+	if o.Patience <= 0 {
+		o.Patience = defaultPatience
+	}
+	s := &Store{
+		db: patient{db, o.Patience}, life: rand.Text(), now: o.Now, fault: o.Fault, log: o.Logger,
+		patience: o.Patience, counting: make(chan struct{}, 1),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -20,7 +20,7 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	fits, err := s.room.take(ctx, s, len(rows), max)
+	fits, err := s.takeRoom(ctx, len(rows), max)
 	if err != nil {
 		return nil, wrap("counting the queue", err)
 	}
@@ -33,7 +33,7 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 		}
 		if fresh < n {
 			n = fresh
-			if fits, err = s.room.take(ctx, s, n, max); err != nil {
+			if fits, err = s.takeRoom(ctx, n, max); err != nil {
 				return nil, wrap("counting the queue", err)
 			}
 		}
