@@ -352,8 +352,9 @@ type Delivery struct {
 // Deliveries are webhooks. Finish and the end of a batch make them.
 type Deliveries interface {
 	// ClaimDelivery returns one that is due and hides it for lease; ErrNotFound
-	// when none is.
-	ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration) (Delivery, error)
+	// when none is but those of the owners in except. How many an owner has does
+	// not matter to the others.
+	ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration, except ...string) (Delivery, error)
 	// SaveDelivery stores the outcome of a try.
 	SaveDelivery(ctx context.Context, d Delivery) error
 	// ListDeliveries answers newest first, those of a job or batch where id is

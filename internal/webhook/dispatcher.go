@@ -16,7 +16,7 @@ import (
 
 // Deliveries is the part of a store.Store that a Dispatcher needs.
 type Deliveries interface {
-	ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration) (store.Delivery, error)
+	ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration, except ...string) (store.Delivery, error)
 	SaveDelivery(ctx context.Context, d store.Delivery) error
 }
 
@@ -38,7 +38,8 @@ type Options struct {
 	// Wake has an element when there may be a delivery that is due; it is not
 	// closed. Nil is never.
 	Wake <-chan struct{}
-	// Concurrency is how many tries are made at once, at most. Default 16.
+	// Concurrency is how many tries are made at once, at most; an owner has half
+	// of them at most, and less while others have some. Default 32.
 	Concurrency int
 	// Poll is how often the store is looked at without a signal: for deliveries
 	// of an earlier life and of other servers. Default 15 seconds.
@@ -78,6 +79,7 @@ type Dispatcher struct {
 	o      Options
 	client *http.Client
 	agenda *agenda
+	shares *shares
 }
 
 // New makes a Dispatcher. It panics without Deliveries, Build, or a way to
@@ -90,7 +92,7 @@ func New(o Options) *Dispatcher {
 		o.Transport = transport(o.Guard)
 	}
 	if o.Concurrency <= 0 {
-		o.Concurrency = 16
+		o.Concurrency = 32
 	}
 	setDefault(&o.Poll, 15*time.Second)
 	setDefault(&o.Timeout, 10*time.Second)
@@ -105,7 +107,7 @@ func New(o Options) *Dispatcher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatcher{o: o, client: client(o.Transport), agenda: newAgenda()}
+	return &Dispatcher{o: o, client: client(o.Transport), agenda: newAgenda(), shares: newShares(o.Concurrency)}
 }
 
 func setDefault(d *time.Duration, to time.Duration) {
@@ -128,11 +130,14 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			continue
 		}
-		del, err := d.o.Deliveries.ClaimDelivery(ctx, d.o.Now(), max(minLease, 4*d.o.Timeout))
+		del, err := d.o.Deliveries.ClaimDelivery(ctx, d.o.Now(), max(minLease, 4*d.o.Timeout), d.shares.used()...)
 		if err == nil {
+			d.shares.begin(del.Owner)
 			tries.Go(func() {
 				defer func() { <-slots }()
 				d.try(work, del)
+				d.shares.end(del.Owner)
+				d.agenda.look()
 			})
 			continue
 		}

@@ -45,14 +45,14 @@ func (s *shelf) add(d store.Delivery) {
 	s.list[d.ID] = &d
 }
 
-func (s *shelf) ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration) (store.Delivery, error) {
+func (s *shelf) ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration, except ...string) (store.Delivery, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.claimErr != nil {
 		return store.Delivery{}, s.claimErr
 	}
 	for id, d := range s.list {
-		if d.Status == pending && !d.NextAt.After(now) && !s.hidden[id].After(now) {
+		if d.Status == pending && !d.NextAt.After(now) && !s.hidden[id].After(now) && !slices.Contains(except, d.Owner) {
 			s.hidden[id] = now.Add(lease)
 			return *d, ctx.Err()
 		}
@@ -259,7 +259,9 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newShelf(), hanging()
 		for i := range 20 {
-			s.add(due(fmt.Sprint(i)))
+			d := due(fmt.Sprint(i))
+			d.Owner = d.ID
+			s.add(d)
 		}
 		stop := start(t, Options{Deliveries: s, Transport: r, Concurrency: 4})
 		advance(t, time.Minute)

@@ -7,7 +7,9 @@
 // receiver answers with a status from 200 to 299 or 24 hours have passed. A try
 // has 10 seconds in all; between tries it waits 10 seconds, then twice as long
 // each time, an hour at most, each wait shortened at random by up to a half, so
-// that a receiver that comes back does not meet everybody at once.
+// that a receiver that comes back does not meet everybody at once. Tries are
+// shared out among owners: whose receivers never answer keeps nobody else
+// waiting.
 //
 // A claim hides a delivery for a minute. A server that dies in the middle of a
 // try leaves it to the next one, so a receiver may get a delivery twice, in

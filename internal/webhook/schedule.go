@@ -46,6 +46,11 @@ func (a *agenda) add(t time.Time) {
 		a.due = slices.Insert(a.due, i, t)
 	}
 	a.mu.Unlock()
+	a.look()
+}
+
+// look tells whoever waits that there may be something to do.
+func (a *agenda) look() {
 	select {
 	case a.changed <- struct{}{}:
 	default:

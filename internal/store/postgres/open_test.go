@@ -101,8 +101,8 @@ func TestOpenManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := query[int](t, url, "SELECT count(*) FROM tako_migrations WHERE version_id > 0"); n != 1 {
-		t.Errorf("the migrations ran %d times", n)
+	if n := query[int](t, url, "SELECT count(*) - count(DISTINCT version_id) FROM tako_migrations"); n != 0 {
+		t.Errorf("%d migrations ran again", n)
 	}
 	if n := query[int](t, url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); n != 0 {
 		t.Errorf("%d locks were left behind", n)

@@ -69,7 +69,7 @@ func Run(t *testing.T, c Config) {
 		{"Batch", s.batch}, {"BatchAllOrNone", s.batchAllOrNone}, {"BatchFed", s.batchFed}, {"BatchCancel", s.batchCancel},
 		{"BatchIdempotency", s.batchIdempotency}, {"BatchExpires", s.batchExpires},
 		{"Keys", s.keys}, {"DeadLetters", s.deadLetters}, {"Deliveries", s.deliveries}, {"DeliveriesOnce", s.deliveriesOnce},
-		{"Uploads", s.uploads}, {"Blobs", s.blobs},
+		{"DeliveriesExcept", s.deliveriesExcept}, {"Uploads", s.uploads}, {"Blobs", s.blobs},
 		{"Exact", s.exact}, {"Stats", s.stats}, {"Backup", s.backup}, {"Closed", s.closed}, {"Reopen", s.reopen},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

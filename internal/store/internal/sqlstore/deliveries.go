@@ -34,37 +34,6 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// ClaimDelivery hides a delivery that is due and returns it.
-func (s *Store) ClaimDelivery(ctx context.Context, now time.Time, lease time.Duration) (d store.Delivery, err error) {
-	// Mostly nothing is due, and that takes no transaction to see.
-	due, err := s.has(ctx, "SELECT 1 FROM deliveries WHERE status = 'pending' AND next_at <= $1 LIMIT 1", nanos(now))
-	if err != nil {
-		return d, wrap("looking for a delivery", err)
-	}
-	if !due {
-		return d, store.ErrNotFound
-	}
-	found := false
-	err = s.write(ctx, "delivery", func(ctx context.Context, t *txn) error {
-		found = false
-		skip := t.Locking()
-		if skip != "" {
-			skip += " SKIP LOCKED"
-		}
-		query := `UPDATE deliveries SET next_at = $1 WHERE id = (SELECT id FROM deliveries WHERE status = 'pending' AND next_at <= $2
- ORDER BY next_at LIMIT 1` + skip + `) RETURNING ` + deliveryColumns
-		return t.Each(ctx, query, []any{nanos(now.Add(lease)), nanos(now)}, func(scan Scan) (err error) {
-			found = true
-			d, err = scanDelivery(scan)
-			return err
-		})
-	})
-	if err == nil && !found {
-		return store.Delivery{}, store.ErrNotFound
-	}
-	return d, wrap("taking a delivery", err)
-}
-
 // SaveDelivery stores the outcome of a try.
 func (s *Store) SaveDelivery(ctx context.Context, d store.Delivery) error {
 	return s.change(ctx, "delivery", "storing a delivery", `UPDATE deliveries SET status = $2, tries = $3, next_at = $4, last_status = $5,
