@@ -26,7 +26,7 @@ import (
 type fake struct {
 	mu      sync.Mutex
 	changes []string         // what was stored, changed or removed, by method
-	fail    map[string]error // what a method answers in place of doing anything
+	fail    map[string]error // what a method answers in place of doing anything, and a list in place of a record
 	panics  string           // the method that does not return
 
 	made        int
@@ -222,7 +222,23 @@ func (f *fake) Wait(ctx context.Context, p job.Principal, id string) (job.Record
 	return r, err
 }
 
-func (f *fake) List(_ context.Context, p job.Principal, filter store.Filter) (list []job.Record, more bool, err error) {
+func (f *fake) List(_ context.Context, p job.Principal, filter store.Filter, each func(*job.Record) error) (more bool, err error) {
+	list, more, err := f.list(p, filter)
+	if err != nil {
+		return false, err
+	}
+	for i := range list {
+		if err := f.fail[list[i].ID]; err != nil {
+			return false, err
+		}
+		if err := each(&list[i]); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+func (f *fake) list(p job.Principal, filter store.Filter) (list []job.Record, more bool, err error) {
 	end, err := f.begin("List")
 	defer end()
 	f.filters = append(f.filters, filter)
@@ -242,6 +258,12 @@ func (f *fake) List(_ context.Context, p job.Principal, filter store.Filter) (li
 		}
 		if p.Sees(r.Owner) && labels && (filter.Status == "" || filter.Status == string(r.Status)) && (filter.JobType == "" || filter.JobType == r.JobType) &&
 			(filter.BatchID == "" || filter.BatchID == r.BatchID) && (filter.ParentID == "" || filter.ParentID == r.ParentID) {
+			if filter.NoRequest {
+				r.Request = job.Request{}
+			}
+			if filter.NoOutcome {
+				r.Outcome = job.Outcome{}
+			}
 			list = append(list, r)
 		}
 	}

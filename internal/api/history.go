@@ -25,19 +25,6 @@ func (c *call) listExecutions() error {
 	})
 }
 
-// list answers a page of records.
-func (c *call) list(f store.Filter) error {
-	records, more, err := c.api.service.List(c.r.Context(), c.principal, f)
-	if err != nil {
-		return err
-	}
-	items := make([]any, len(records))
-	for i := range records {
-		items[i] = c.record(&records[i])
-	}
-	return c.ok(wire.NewPage(items, f.Limit, f.Offset, more))
-}
-
 // labels are the parameters label=key:value.
 func (c *call) labels() (map[string]string, error) {
 	given := queryOf(c.r.URL.RawQuery)["label"]
@@ -106,21 +93,22 @@ func (c *call) ancestors(l *wire.Lineage, id string) error {
 
 // descendants goes level by level: the list is its own queue.
 func (c *call) descendants(l *wire.Lineage, id string) error {
+	add := func(r *job.Record) error {
+		if len(l.Descendants) < maxRelatives {
+			l.Descendants = append(l.Descendants, wire.NewRelative(r))
+		} else {
+			l.Truncated = true
+		}
+		return nil
+	}
 	for next := 0; ; next++ {
-		children, more, err := c.api.service.List(c.r.Context(), c.principal,
-			store.Filter{ParentID: id, Limit: maxRelatives, Ascending: true})
+		children := store.Filter{ParentID: id, Limit: maxRelatives, Ascending: true, NoRequest: true, NoOutcome: true}
+		more, err := c.api.service.List(c.r.Context(), c.principal, children, add)
 		if err != nil {
 			return err
 		}
 		l.Truncated = l.Truncated || more
-		for i := range children {
-			if len(l.Descendants) == maxRelatives {
-				l.Truncated = true
-				return nil
-			}
-			l.Descendants = append(l.Descendants, wire.NewRelative(&children[i]))
-		}
-		if next == len(l.Descendants) {
+		if next == len(l.Descendants) || len(l.Descendants) == maxRelatives && l.Truncated {
 			return nil
 		}
 		id = l.Descendants[next].ExecutionID

@@ -2,8 +2,10 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +152,51 @@ func TestListExecutions(t *testing.T) {
 	if f := g.service.filters[0]; f.Limit != 100 || f.Offset != 0 || f.Ascending || f.Labels != nil {
 		t.Errorf("%+v", f)
 	}
+}
+
+// A page of any size is the same document as a small one, and it is sent before
+// all of it was read.
+func TestListIsSentAsItIsRead(t *testing.T) {
+	g := newRig(t)
+	const n = 9
+	for i := range n {
+		r := ended(fmt.Sprint("job-", i))
+		r.Outcome.Output = json.RawMessage(`"` + strings.Repeat("x", pageAtOnce/3) + `"`)
+		g.service.put(r)
+	}
+	for _, tc := range []struct {
+		target      string
+		want        string // what follows the items
+		whole, slim bool
+	}{
+		{"/executions?limit=2", `],"limit":2,"offset":0,"has_more":true,"count":2}`, true, true},
+		{"/executions?limit=8&offset=1", `],"limit":8,"offset":1,"has_more":false,"count":8}`, false, true},
+		{"/executions?limit=9&view=full", `],"limit":9,"offset":0,"has_more":false,"count":9}`, false, false},
+		{"/executions?offset=9", `{"items":[],"limit":100,"offset":9,"has_more":false,"count":0}`, true, true},
+	} {
+		o := g.object("GET", tc.target, "")
+		w := g.expect(http.StatusOK, "GET", tc.target, "")
+		if float64(len(o["items"].([]any))) != o["count"] || !strings.HasSuffix(w.Body.String(), tc.want) {
+			t.Errorf("%s ends with %s", tc.target, w.Body.String()[max(0, w.Body.Len()-100):])
+		}
+		if whole := w.Header().Get("Content-Length") != ""; whole != tc.whole || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %v", tc.target, w.Header())
+		}
+		if f := g.service.filters[len(g.service.filters)-1]; f.NoRequest != tc.slim || f.NoOutcome {
+			t.Errorf("%s loads %+v", tc.target, f)
+		}
+	}
+	g.service.fail["job-7"] = job.Errorf(job.KindUnavailable, "the database is away") // the second
+	g.expect(http.StatusServiceUnavailable, "GET", "/executions?limit=9", "")
+	delete(g.service.fail, "job-7")
+	g.service.fail["job-0"] = errors.New("the database went away")
+	w := httptest.NewRecorder()
+	defer func() {
+		if r := recover(); r != http.ErrAbortHandler || w.Body.Len() < pageAtOnce {
+			t.Errorf("cut off by %v after %d bytes", r, w.Body.Len())
+		}
+	}()
+	g.ServeHTTP(w, request("GET", "/executions?limit=9", nil))
 }
 
 func (g *rig) relatives(id string) (ancestors, descendants []string, truncated bool) {

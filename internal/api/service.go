@@ -80,9 +80,10 @@ type Jobs interface {
 	Position(ctx context.Context, p job.Principal, id string) (int, error)
 	// Wait answers the record when it has ended, or ctx's error.
 	Wait(ctx context.Context, p job.Principal, id string) (job.Record, error)
-	// List answers records newest first, or batches in their order, and whether
-	// there are more. f.Owner is set for who does not see everything.
-	List(ctx context.Context, p job.Principal, f store.Filter) (records []job.Record, more bool, err error)
+	// List passes records to each, newest first, or batches in their order, and
+	// answers whether there are more. A few of them are in memory at once; an
+	// error of each comes back. f.Owner is set for who does not see everything.
+	List(ctx context.Context, p job.Principal, f store.Filter, each func(r *job.Record) error) (more bool, err error)
 	// Cancel answers the record as it is then. ErrEnded.
 	Cancel(ctx context.Context, p job.Principal, id string) (job.Record, error)
 	// Delete removes a record that has ended, with its events and blobs.

@@ -126,7 +126,7 @@ func (j *Jobs) Again(ctx context.Context, id string, how job.Relationship, chang
 }
 
 // Lineage is a job's ancestors, the oldest first, the job itself, and what was
-// made of it. At most limit of either.
+// made of it, without what these were given and brought. At most limit of either.
 func (j *Jobs) Lineage(ctx context.Context, p job.Principal, id string, limit int) (line, children []job.Record, err error) {
 	r, err := j.Get(ctx, p, id)
 	if err != nil {
@@ -142,7 +142,7 @@ func (j *Jobs) Lineage(ctx context.Context, p job.Principal, id string, limit in
 		}
 		line = append([]job.Record{r}, line...)
 	}
-	filter := store.Filter{ParentID: id, Limit: limit, Ascending: true}
+	filter := store.Filter{ParentID: id, Limit: limit, Ascending: true, NoRequest: true, NoOutcome: true}
 	if !p.Can(job.ScopeAdmin) {
 		filter.Owner = &p.Owner
 	}

@@ -105,12 +105,12 @@ func (s *Service) Wait(ctx context.Context, p job.Principal, id string) (job.Rec
 	return s.Jobs.Wait(ctx, id)
 }
 
-// List answers records that p sees.
-func (s *Service) List(ctx context.Context, p job.Principal, f store.Filter) ([]job.Record, bool, error) {
+// List passes on records that p sees.
+func (s *Service) List(ctx context.Context, p job.Principal, f store.Filter, each func(*job.Record) error) (bool, error) {
 	if !p.Can(job.ScopeAdmin) {
 		f.Owner = &p.Owner
 	}
-	return s.Store.List(ctx, f)
+	return s.Store.ListEach(ctx, f, each)
 }
 
 // Cancel ends a job.

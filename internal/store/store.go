@@ -92,8 +92,14 @@ type Stats struct {
 // Records are executions.
 type Records interface {
 	Get(ctx context.Context, id string) (job.Record, error)
-	// List answers records newest first, and whether there are more.
+	// List answers records newest first, and whether there are more. It is for
+	// few records or for small ones: all of them are in memory at once.
 	List(ctx context.Context, f Filter) (records []job.Record, more bool, err error)
+	// ListEach is List for records of any number and size: a few megabytes of
+	// them are in memory at once. They are passed to each one after the other;
+	// those that are removed meanwhile are left out. An error of each ends it
+	// and comes back as it is.
+	ListEach(ctx context.Context, f Filter, each func(r *job.Record) error) (more bool, err error)
 	// Begin stores a sync record as running and returns its claim, which Finish
 	// ends. With an idempotency key that was used before for the same
 	// fingerprint it stores nothing and returns the record of then; for another
@@ -125,6 +131,9 @@ type Filter struct {
 	Offset   int
 	// Ascending lists oldest first, batches by their index.
 	Ascending bool
+	// NoRequest and NoOutcome leave these parts of the records empty: they are
+	// what makes records large.
+	NoRequest, NoOutcome bool
 }
 
 // Queue is how jobs wait and are handed out.

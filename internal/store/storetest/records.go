@@ -3,7 +3,9 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -251,6 +253,63 @@ func (s *suite) list(t *testing.T) {
 	}
 	if _, _, err := st.List(t.Context(), store.Filter{}); job.KindOf(err) != job.KindInvalid {
 		t.Errorf("without a limit: %v", err)
+	}
+}
+
+// A page is read some records at a time, and only what was asked for.
+func (s *suite) listEach(t *testing.T) {
+	st := s.open(t)
+	const n = 8
+	large := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	for i := range n {
+		r := full(fmt.Sprint("r", i))
+		r.Request.Input = large
+		c, _, err := st.Begin(t.Context(), r, node("n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := outcome("")
+		out.Output = large
+		if err := st.Finish(t.Context(), c, job.Succeeded, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, f := range map[string]store.Filter{
+		"all": {}, "no requests": {NoRequest: true}, "no outcomes": {NoOutcome: true}, "neither": {NoRequest: true, NoOutcome: true},
+	} {
+		f.Limit, f.Offset = n-1, 1
+		count := n - 1
+		more, err := st.ListEach(t.Context(), f, func(r *job.Record) error {
+			count--
+			want := get(t, st, fmt.Sprint("r", count))
+			if f.NoRequest {
+				want.Request = job.Request{}
+			}
+			if f.NoOutcome {
+				want.Outcome = job.Outcome{}
+			}
+			if !reflect.DeepEqual(want, *r) {
+				t.Errorf("%s: %s is listed otherwise than read", name, r.ID)
+			}
+			return nil
+		})
+		if more || err != nil || count != 0 {
+			t.Errorf("%s: %d were left out, %v, %v", name, count, more, err)
+		}
+	}
+	var ids []string
+	more, err := st.ListEach(t.Context(), store.Filter{Limit: n - 1}, func(r *job.Record) error {
+		if ids = append(ids, r.ID); len(ids) > 1 {
+			return nil
+		}
+		return errors.Join(st.Delete(t.Context(), "r1"), st.Delete(t.Context(), "r0"))
+	})
+	if !more || err != nil || !slices.Equal(ids, []string{"r7", "r6", "r5", "r4", "r3", "r2"}) {
+		t.Errorf("while the last were removed: %v, %v, %v", ids, more, err)
+	}
+	enough := errors.New("enough")
+	if _, err := st.ListEach(t.Context(), store.Filter{Limit: n}, func(*job.Record) error { return enough }); err != enough {
+		t.Errorf("an error of who reads comes back as %v", err)
 	}
 }
 

@@ -32,45 +32,6 @@ func (s *Store) Get(ctx context.Context, id string) (job.Record, error) {
 	return r.Record, nil
 }
 
-// List reads a page of records. The page is chosen in the index before requests
-// and outcomes are read.
-func (s *Store) List(ctx context.Context, f store.Filter) (records []job.Record, more bool, err error) {
-	if f.Limit < 1 || f.Offset < 0 {
-		return nil, false, invalid("limit is %d and offset %d: they must be at least 1 and 0", f.Limit, f.Offset)
-	}
-	from, args := conditions(f)
-	order := "created_at DESC, seq DESC"
-	switch {
-	case f.Ascending && f.BatchID != "":
-		order = "batch_index, seq"
-	case f.Ascending:
-		order = "created_at, seq"
-	}
-	by := "records"
-	if len(f.Labels) > 0 && f.BatchID == "" {
-		by = "l" // whose index has this order
-	}
-	page := fmt.Sprintf("SELECT records.seq FROM %s ORDER BY %s LIMIT %d OFFSET %d", from, prefixed(by, order), f.Limit+1, f.Offset)
-	query := fullQuery + "WHERE r.seq IN (" + page + ") ORDER BY " + prefixed("r", order)
-	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
-		return q.Each(ctx, query, args, func(scan Scan) error {
-			var r row
-			if err := r.scanFull(scan); err != nil {
-				return err
-			}
-			records = append(records, r.Record)
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, false, wrap("listing jobs", err)
-	}
-	if len(records) > f.Limit {
-		return records[:f.Limit], true, nil
-	}
-	return records, false, nil
-}
-
 // prefixed is an order by the columns of a table.
 func prefixed(table, order string) string {
 	columns := strings.Split(order, ", ")

@@ -125,11 +125,14 @@ func (r *row) insertRequest(ctx context.Context, tx Tx) error {
 	return nil
 }
 
-// fullQuery reads records with request and outcome; what selects them follows.
-const fullQuery = `SELECT r.seq, r.id, r.sync, r.owner, r.batch_id, r.batch_index, r.parent_id, r.relationship, r.correlation_id, r.client_ip,
+// qualifiedColumns is rowColumns of records r.
+const qualifiedColumns = `r.seq, r.id, r.sync, r.owner, r.batch_id, r.batch_index, r.parent_id, r.relationship, r.correlation_id, r.client_ip,
  r.idempotency_key, r.fingerprint, r.code_hash, r.input_hash, r.status, r.job_type, r.job_ref, r.created_at, r.queued_at, r.started_at,
  r.ended_at, r.attempt, r.max_attempts, r.interruptions, r.attempts, r.cancel_requested, r.entry, r.node, r.life, r.lease, r.event_seq,
- r.event_bytes, r.said, r.webhook_url, r.ready_at, q.body, q.input, o.body, o.output
+ r.event_bytes, r.said, r.webhook_url, r.ready_at`
+
+// fullQuery reads records with request and outcome; what selects them follows.
+const fullQuery = "SELECT " + qualifiedColumns + `, q.body, q.input, o.body, o.output
  FROM records r JOIN requests q ON q.seq = r.seq LEFT JOIN outcomes o ON o.seq = r.seq `
 
 // scanFull reads a row of fullQuery.
@@ -138,8 +141,10 @@ func (r *row) scanFull(scan Scan) error {
 	if err := r.scan(scan, &body, &input, &outcome, &output); err != nil {
 		return err
 	}
-	if err := r.decodeRequest(body, input); err != nil {
-		return err
+	if len(body) > 0 { // else it was not asked for
+		if err := r.decodeRequest(body, input); err != nil {
+			return err
+		}
 	}
 	if len(outcome) == 0 {
 		return nil
