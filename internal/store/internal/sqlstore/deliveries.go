@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/takovm/tako/internal/store"
@@ -45,20 +44,7 @@ func (s *Store) ListDeliveries(ctx context.Context, owner *string, id string, li
 	if limit < 1 || offset < 0 {
 		return nil, false, invalid("limit is %d and offset %d: they must be at least 1 and 0", limit, offset)
 	}
-	var terms []string
-	var args []any
-	if owner != nil {
-		args = append(args, *owner)
-		terms = append(terms, fmt.Sprintf("owner = $%d", len(args)))
-	}
-	if id != "" {
-		args = append(args, id)
-		terms = append(terms, fmt.Sprintf("(job_id = $%d OR batch_id = $%[1]d)", len(args)))
-	}
-	query := "SELECT " + deliveryColumns + " FROM deliveries"
-	if len(terms) > 0 {
-		query += " WHERE " + strings.Join(terms, " AND ")
-	}
+	query, args := deliveriesOf(owner, id)
 	query += fmt.Sprintf(" ORDER BY created_at DESC, id LIMIT %d OFFSET %d", limit+1, offset)
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		return q.Each(ctx, query, args, func(scan Scan) error {
@@ -74,6 +60,27 @@ func (s *Store) ListDeliveries(ctx context.Context, owner *string, id string, li
 		return list[:limit], true, nil
 	}
 	return list, false, nil
+}
+
+// deliveriesOf selects an owner's, a job's or batch's, or all.
+func deliveriesOf(owner *string, id string) (query string, args []any) {
+	term := ""
+	if owner != nil {
+		args = append(args, *owner)
+		term = " AND owner = $1"
+		if *owner != "" && id == "" {
+			term += " AND owner <> ''" // what the index of owners holds
+		}
+	}
+	if id == "" {
+		return "SELECT " + deliveryColumns + " FROM deliveries WHERE 1 = 1" + term, args
+	}
+	// Two queries, since each has an index of its own; none is of both.
+	args = append(args, id)
+	each := func(column string) string {
+		return "SELECT " + deliveryColumns + " FROM deliveries WHERE " + column + " = $" + itoa(len(args)) + " AND " + column + " <> ''" + term
+	}
+	return each("job_id") + " UNION ALL " + each("batch_id"), args
 }
 
 // AddUpload stores what is known of an uploaded file.

@@ -65,6 +65,9 @@ func conditions(f store.Filter) (string, []any) {
 	}
 	if f.Owner != nil {
 		add("records.owner = ?", *f.Owner)
+		if *f.Owner != "" { // the indexes hold no others
+			add("records.owner <> ''")
+		}
 	}
 	for _, c := range []struct{ column, value string }{{"status", f.Status}, {"job_type", f.JobType}} {
 		if c.value != "" {
