@@ -13,7 +13,10 @@ const (
 	cleanEvery = time.Hour
 	uploadLife = 24 * time.Hour
 	blobGrace  = time.Hour
-	cleanBatch = 500
+	// cleanBatch is how many records go before those who submit have their turn
+	// for cleanPause: there may be one writer only.
+	cleanBatch = 20
+	cleanPause = 50 * time.Millisecond
 )
 
 // cleanUp removes, once an hour, what is past its time: records, dead letters,
@@ -37,14 +40,8 @@ func (s *served) cleanUp(cfg *config.Config) func(context.Context) {
 
 func (s *served) clean(ctx context.Context, cfg *config.Config, now time.Time) error {
 	day := 24 * time.Hour
-	for {
-		n, err := s.Store.DeleteBefore(ctx, now.Add(-time.Duration(cfg.ExecutionRecordTTLDays)*day), cleanBatch)
-		if err != nil {
-			return err
-		}
-		if n < cleanBatch {
-			break
-		}
+	if err := s.expire(ctx, now.Add(-time.Duration(cfg.ExecutionRecordTTLDays)*day)); err != nil {
+		return err
 	}
 	if _, err := s.Store.DeleteDeadLettersBefore(ctx, now.Add(-time.Duration(cfg.DLQTTLDays)*day)); err != nil {
 		return err
@@ -54,4 +51,19 @@ func (s *served) clean(ctx context.Context, cfg *config.Config, now time.Time) e
 	}
 	_, err := artifact.Collect(ctx, s.Blobs, s.Store.Blobs, now, blobGrace)
 	return err
+}
+
+// expire removes the records that ended before then.
+func (s *served) expire(ctx context.Context, then time.Time) error {
+	for {
+		n, err := s.Store.DeleteBefore(ctx, then, cleanBatch)
+		if err != nil || n < cleanBatch {
+			return err
+		}
+		select {
+		case <-time.After(cleanPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -109,10 +109,12 @@ type Records interface {
 	// ErrNotFound.
 	ByKey(ctx context.Context, owner, key string) (job.Record, error)
 	// Delete removes a record that has ended, with its events and deliveries.
-	// ErrNotFound, or job.KindInvalid for one that has not ended.
+	// ErrNotFound, or job.KindInvalid for one that has not ended. A large log
+	// goes before its record, a part at a time, so that others can write.
 	Delete(ctx context.Context, id string) error
 	// DeleteBefore removes up to limit records that ended before t, and returns
-	// how many it removed; batches go when none of their records is left.
+	// how many it removed; batches go when none of their records is left. It
+	// takes several short transactions, and what it did before an error stays.
 	DeleteBefore(ctx context.Context, t time.Time, limit int) (int, error)
 	// Blobs reports which of the digests some record, upload or dead letter
 	// still refers to.

@@ -352,3 +352,58 @@ func (s *suite) delete(t *testing.T) {
 		t.Errorf("what waits is %+v", r)
 	}
 }
+
+// What is removed goes in short transactions, however much there is of it:
+// others write in between.
+func (s *suite) deleteLarge(t *testing.T) {
+	var mu sync.Mutex
+	passed := map[string]int{}
+	since := func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		was := passed
+		passed = map[string]int{}
+		return was
+	}
+	st := start(t, s.New(t), Options{Fault: func(point string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		passed[point]++
+		return nil
+	}})
+	finish := func(id string, events int, size int) {
+		c, _, err := st.Begin(t.Context(), record(id), node("n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := make([]job.Event, events)
+		for i := range log {
+			log[i] = job.Event{Type: job.EventStdout, Data: []byte(`"` + strings.Repeat("x", size) + `"`)}
+		}
+		if err := errors.Join(st.Append(t.Context(), c, log, 0), st.Finish(t.Context(), c, job.Succeeded, outcome(""))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 40 {
+		finish(fmt.Sprint("small", i), 200, 10)
+	}
+	finish("long", 5000, 10)
+	finish("wide", 10, 1<<20)
+	finish("mine", 5000, 10)
+	since()
+	if err := st.Delete(t.Context(), "mine"); err != nil {
+		t.Fatal(err)
+	}
+	if p := since(); p["trim.commit"] < 4 || p["delete.commit"] != 1 {
+		t.Errorf("one with a long log was removed by %v", p)
+	}
+	if n, err := st.DeleteBefore(t.Context(), time.Now().Add(time.Hour), 100); n != 42 || err != nil {
+		t.Errorf("removed were %d, %v", n, err)
+	}
+	if p := since(); p["trim.commit"] < 6 || p["expire.commit"] < 4 {
+		t.Errorf("they were removed by %v", p)
+	}
+	if list, _, err := st.List(t.Context(), store.Filter{Limit: 9}); err != nil || len(list) != 0 {
+		t.Errorf("%d are left, %v", len(list), err)
+	}
+}

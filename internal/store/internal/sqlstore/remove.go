@@ -58,7 +58,11 @@ func digestPattern() *regexp.Regexp { return regexp.MustCompile(`[0-9a-f]{64}`) 
 
 // Delete removes a record that has ended.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	err := s.write(ctx, "delete", func(ctx context.Context, t *txn) error {
+	err := s.trimAll(ctx, "WHERE r.id = $1 AND r.ended_at > 0", id)
+	if err != nil {
+		return wrap("removing a job", err)
+	}
+	err = s.write(ctx, "delete", func(ctx context.Context, t *txn) error {
 		r, err := t.lockRow(ctx, id)
 		if err != nil {
 			return err
@@ -69,6 +73,17 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return t.remove(ctx, r.seq, id)
 	})
 	return wrap("removing a job", err)
+}
+
+// trimAll removes the logs of those chosen that are too large to go with them.
+func (s *Store) trimAll(ctx context.Context, choice string, args ...any) error {
+	olds, err := s.olds(ctx, choice, args...)
+	for _, o := range olds {
+		if err == nil && o.cost > removeCost {
+			err = s.trim(ctx, o.seq)
+		}
+	}
+	return err
 }
 
 // remove removes an ended record and all that is about it.
@@ -85,40 +100,115 @@ func (t *txn) remove(ctx context.Context, seq int64, id string) error {
 }
 
 // DeleteBefore removes old records, and batches that have none left.
-func (s *Store) DeleteBefore(ctx context.Context, before time.Time, limit int) (int, error) {
+func (s *Store) DeleteBefore(ctx context.Context, before time.Time, limit int) (removed int, err error) {
 	if limit < 1 {
 		return 0, nil
 	}
-	removed := 0
-	err := s.write(ctx, "expire", func(ctx context.Context, t *txn) error {
-		removed = 0
-		type old struct {
-			seq int64
-			id  string
+	olds, err := s.olds(ctx, "WHERE r.ended_at > 0 AND r.ended_at < $1 ORDER BY r.ended_at LIMIT "+itoa(limit), nanos(before))
+	for len(olds) > 0 && err == nil {
+		n := together(olds)
+		if err = s.expire(ctx, olds[:n]); err == nil {
+			removed, olds = removed+n, olds[n:]
 		}
-		var olds []old
-		query := "SELECT seq, id FROM records WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT " + itoa(limit)
-		err := t.Each(ctx, query, []any{nanos(before)}, func(scan Scan) error {
+	}
+	if err == nil {
+		err = s.write(ctx, "expire", func(ctx context.Context, t *txn) error { return t.expireBatches(ctx, before, limit) })
+	}
+	return removed, wrap("removing old jobs", err)
+}
+
+// What one transaction removes: who else wants to write waits for it. An event
+// costs about as much as a kilobyte.
+const (
+	removeCost   = 4 << 20
+	eventCost    = 1 << 10
+	removeEvents = removeCost / eventCost / 4
+)
+
+// old is a record that is to be removed.
+type old struct {
+	seq  int64
+	id   string
+	cost int64
+}
+
+// olds finds records and what it costs to remove them.
+func (s *Store) olds(ctx context.Context, choice string, args ...any) (olds []old, err error) {
+	query := `SELECT r.seq, r.id, r.event_seq, r.event_bytes,
+ coalesce(octet_length(q.input), 0) + coalesce(octet_length(o.body), 0) + coalesce(octet_length(o.output), 0)
+ FROM records r LEFT JOIN requests q ON q.seq = r.seq LEFT JOIN outcomes o ON o.seq = r.seq ` + choice
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		return q.Each(ctx, query, args, func(scan Scan) error {
 			var o old
-			err := scan(&o.seq, &o.id)
+			var events, log int64
+			if err := scan(&o.seq, &o.id, &events, &log, &o.cost); err != nil {
+				return err
+			}
+			if o.cost += events*eventCost + log; log < 0 {
+				o.cost += removeCost + 1 // it is full, so it is large
+			}
 			olds = append(olds, o)
+			return nil
+		})
+	})
+	return olds, err
+}
+
+// together is how many records go in one transaction: at least one.
+func together(olds []old) int {
+	total := int64(0)
+	for n, o := range olds {
+		if total += o.cost; total > removeCost {
+			return max(n, 1)
+		}
+	}
+	return len(olds)
+}
+
+// expire removes records in one transaction, after the log of a large one.
+func (s *Store) expire(ctx context.Context, olds []old) error {
+	if olds[0].cost > removeCost {
+		if err := s.trim(ctx, olds[0].seq); err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, "expire", func(ctx context.Context, t *txn) error {
+		for _, o := range olds {
+			if err := t.remove(ctx, o.seq, o.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// trim removes the log of an ended record, the oldest events first, some in
+// each transaction.
+func (s *Store) trim(ctx context.Context, seq int64) error {
+	for {
+		var last, size int64
+		err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+			query := "SELECT n, coalesce(octet_length(data), 0) FROM events WHERE seq = $1 ORDER BY n LIMIT " + itoa(removeEvents)
+			return q.Each(ctx, query, []any{seq}, func(scan Scan) error {
+				var n, bytes int64
+				err := scan(&n, &bytes)
+				if size += bytes; size <= removeCost || last == 0 {
+					last = n
+				}
+				return err
+			})
+		})
+		if err != nil || last == 0 {
+			return err
+		}
+		err = s.write(ctx, "trim", func(ctx context.Context, t *txn) error {
+			_, err := t.Exec(ctx, "DELETE FROM events WHERE seq = $1 AND n <= $2", seq, last)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, o := range olds {
-			if err := t.remove(ctx, o.seq, o.id); err != nil {
-				return err
-			}
-			removed++
-		}
-		return t.expireBatches(ctx, before, limit)
-	})
-	if err != nil {
-		return 0, wrap("removing old jobs", err)
 	}
-	return removed, nil
 }
 
 func (t *txn) expireBatches(ctx context.Context, before time.Time, limit int) error {
