@@ -89,7 +89,7 @@ func queueRows() []row[Config] {
 		{name: "max_workers", def: 4, at: func(c *Config) any { return &c.MaxWorkers },
 			rule: between(1, 64), doc: "jobs that run at once"},
 		{name: "max_queue_size", def: 10000, at: func(c *Config) any { return &c.MaxQueueSize },
-			rule: between(1, 10000), doc: "jobs that wait at once; more are refused"},
+			rule: between(1, 10000), doc: "jobs that wait at once; more are refused; for those with a run_at to come, half as many for each API key"},
 		{name: "max_retry_attempts", def: 2, at: func(c *Config) any { return &c.MaxRetryAttempts },
 			rule: between(1, 10), doc: "attempts in all where the infrastructure fails"},
 		{name: "retry_base_delay", def: 1.0, at: func(c *Config) any { return &c.RetryBaseDelay },

@@ -145,7 +145,10 @@ type Queue interface {
 	// for the same fingerprint, the record of then is returned in its place; for
 	// another, the error is ErrConflict. ErrQueueFull when more than max would
 	// wait; max 0 is no bound. Between several servers the bound is kept within
-	// what they accept in 100 ms. Ids that are taken are job.KindInvalid.
+	// what they accept in 100 ms. Those whose RunAt is more than a minute away
+	// do not count until then; of them ErrQueueFull is the answer when their
+	// owner would have more than half of max. Ids that are taken are
+	// job.KindInvalid.
 	Submit(ctx context.Context, records []job.Record, max int) ([]job.Record, error)
 	// Work hands out claims to handle, each in a goroutine of its own, until ctx
 	// ends; it returns when the last handle has returned. Before it takes an

@@ -84,3 +84,51 @@ func (s *suite) queueFullElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// What waits for its time fills nobody's queue and holds up no batch; each
+// owner may have half as much of it as the queue is long.
+func (s *suite) queueFullLater(t *testing.T) {
+	st := s.open(t)
+	const most = 10
+	submitAt := func(id, owner string, in time.Duration) error {
+		r := keyed(id, owner, "key-"+id, "f")
+		if in > 0 {
+			r.Request.RunAt = time.Now().Add(in)
+		}
+		_, err := st.Submit(t.Context(), []job.Record{r}, most)
+		return err
+	}
+	for _, owner := range []string{"", "me", "you"} {
+		for i := range most / 2 {
+			if err := submitAt(fmt.Sprint(owner, i), owner, 24*time.Hour); err != nil {
+				t.Fatalf("number %d of %q: %v", i, owner, err)
+			}
+		}
+		if err := submitAt("more of "+owner, owner, 24*time.Hour); !errors.Is(err, store.ErrQueueFull) {
+			t.Errorf("more than half of the queue for %q: %v", owner, err)
+		}
+		if err := submitAt(owner+"0", owner, 24*time.Hour); err != nil {
+			t.Errorf("what was accepted before: %v", err)
+		}
+	}
+	submitBatch(t, st, store.Batch{ID: "b"}, 2*most, most)
+	claims, server := collect(t, st, "n", 1)
+	for range 2 * most {
+		succeed(t, st, receive(t, "a claim of the batch", claims))
+	}
+	server.stop()
+	for i := range most {
+		if err := submitAt(fmt.Sprint("now", i), "me", time.Duration(i%2)*10*time.Second); err != nil {
+			t.Errorf("when %d wait that may run, or may soon: %v", i, err)
+		}
+	}
+	if err := submitAt("last", "me", 0); !errors.Is(err, store.ErrQueueFull) {
+		t.Errorf("when the queue is full: %v", err)
+	}
+	if _, err := st.Cancel(t.Context(), "me3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := submitAt("again", "me", 24*time.Hour); err != nil {
+		t.Errorf("in the place of one that was cancelled, when the queue is full: %v", err)
+	}
+}

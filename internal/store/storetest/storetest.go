@@ -52,7 +52,7 @@ func Run(t *testing.T, c Config) {
 		{"Model", s.model}, {"FaultsOnce", s.faultsOnce}, {"FaultsDeadly", s.faultsDeadly}, // the longest first
 		{"SubmitGet", s.submitGet}, {"SubmitAllOrNone", s.submitAllOrNone}, {"Idempotency", s.idempotency},
 		{"IdempotencyRace", s.idempotencyRace}, {"QueueFull", s.queueFull}, {"QueueFullAtOnce", s.queueFullAtOnce},
-		{"QueueFullElsewhere", s.queueFullElsewhere}, {"List", s.list}, {"ListEach", s.listEach}, {"Delete", s.delete}, {"DeleteLarge", s.deleteLarge},
+		{"QueueFullElsewhere", s.queueFullElsewhere}, {"QueueFullLater", s.queueFullLater}, {"List", s.list}, {"ListEach", s.listEach}, {"Delete", s.delete}, {"DeleteLarge", s.deleteLarge},
 		{"Work", s.work}, {"WorkOrder", s.workOrder}, {"WorkSlots", s.workSlots}, {"WorkDrains", s.workDrains},
 		{"WorkScheduled", s.workScheduled}, {"WorkAbandoned", s.workAbandoned}, {"WorkOneAtATime", s.workOneAtATime}, {"WorkAgain", s.workAgain},
 		{"WorkAbandonedForGood", s.workAbandonedForGood}, {"WorkGone", s.workGone}, {"NextAttempt", s.nextAttempt}, {"GiveUp", s.giveUp}, {"ByKey", s.byKey}, {"Said", s.said},

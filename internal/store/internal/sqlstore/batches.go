@@ -80,13 +80,13 @@ func (t *txn) submitBatch(ctx context.Context, b store.Batch, rows []row, max in
 	}
 	free := len(rows)
 	if max > 0 {
-		waiting, err := countWaiting(ctx, t)
+		waiting, err := t.s.countWaiting(ctx, t)
 		if err != nil {
 			return "", err
 		}
 		free = max - waiting
 	}
-	_, err = t.submit(ctx, rows, func(i int) bool { return i >= free })
+	_, err = t.submit(ctx, rows, admission{held: func(i int) bool { return i >= free }})
 	return b.ID, err
 }
 

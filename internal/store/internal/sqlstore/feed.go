@@ -68,7 +68,7 @@ func (s *Store) letIn(ctx context.Context) error {
 				return err
 			}
 		}
-		waiting, err := countWaiting(ctx, t)
+		waiting, err := t.s.countWaiting(ctx, t)
 		if err != nil {
 			return err
 		}

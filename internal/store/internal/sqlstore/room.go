@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/internal/entry"
 )
 
 // roomLasts is how long a count of the queue is worked off before the next:
@@ -26,7 +29,7 @@ type room struct {
 func (r *room) take(ctx context.Context, s *Store, n, max int) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if max <= 0 {
+	if max <= 0 || n == 0 {
 		r.inflight += n
 		return true, nil
 	}
@@ -60,17 +63,60 @@ func (r *room) done(n int) {
 	r.mu.Unlock()
 }
 
-// waiting counts the entries in the queue, those that wait for their time
-// included, those that are held outside not.
+// dueSoon is how long before its time an entry counts as waiting. Retries are
+// within it.
+const dueSoon = time.Minute
+
+// pressing counts those of the rows that are to wait now. Others have until
+// their time, and fill nobody's queue.
+func (s *Store) pressing(rows []row, among []int) (n int) {
+	for _, i := range among {
+		if !s.isLater(&rows[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Store) isLater(r *row) bool { return r.Request.RunAt.After(s.now().Add(dueSoon)) }
+
+// soon is the end of dueSoon, as entries have their times.
+func (s *Store) soon() any { return s.db.Moment(s.now().Add(dueSoon)) }
+
+// waiting counts the entries in the queue: neither those whose time is to come
+// nor those that are held outside.
 func (s *Store) waiting(ctx context.Context) (n int, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
-		n, err = countWaiting(ctx, q)
+		n, err = s.countWaiting(ctx, q)
 		return err
 	})
 	return n, err
 }
 
-func countWaiting(ctx context.Context, q Querier) (n int, err error) {
-	_, err = one(ctx, q, "SELECT count(*) FROM river_job WHERE state IN ('available', 'scheduled')", nil, &n)
+func (s *Store) countWaiting(ctx context.Context, q Querier) (n int, err error) {
+	_, err = one(ctx, q, `SELECT (SELECT count(*) FROM river_job WHERE state = 'available')
+ + (SELECT count(*) FROM river_job WHERE state = 'scheduled' AND scheduled_at <= $1)`, []any{s.soon()}, &n)
 	return n, err
+}
+
+// boundLater refuses rows that wait for their time where their owner has too
+// many of them already: they would stay for as long as they please.
+func (t *txn) boundLater(ctx context.Context, rows []row, fresh []int, most int) error {
+	more := map[string]int{} // by queue
+	for _, i := range fresh {
+		if t.s.isLater(&rows[i]) {
+			more[entry.QueueOf(rows[i].Owner)]++
+		}
+	}
+	for queue, n := range more {
+		var have int
+		if _, err := one(ctx, t, "SELECT count(*) FROM river_job WHERE state = 'scheduled' AND queue = $1 AND scheduled_at > $2",
+			[]any{queue, t.s.soon()}, &have); err != nil {
+			return err
+		}
+		if have+n > most {
+			return store.ErrQueueFull
+		}
+	}
+	return nil
 }

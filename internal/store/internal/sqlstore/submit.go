@@ -20,32 +20,15 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	fits, err := s.takeRoom(ctx, len(rows), max)
-	if err != nil {
-		return nil, wrap("counting the queue", err)
-	}
-	n := len(rows)
-	if !fits {
-		// What was accepted before stays accepted, and needs no room.
-		known, fresh, err := s.known(ctx, rows)
-		if err != nil || fresh == 0 {
-			return known, wrap("storing jobs", err)
-		}
-		if fresh < n {
-			n = fresh
-			if fits, err = s.takeRoom(ctx, n, max); err != nil {
-				return nil, wrap("counting the queue", err)
-			}
-		}
-		if !fits {
-			return nil, wrap("storing jobs", store.ErrQueueFull)
-		}
+	n, known, err := s.reserve(ctx, rows, max)
+	if err != nil || known != nil {
+		return known, wrap("storing jobs", err)
 	}
 	defer s.room.done(n)
 	var stored []job.Record
 	for {
 		err := s.write(ctx, "submit", func(ctx context.Context, t *txn) (err error) {
-			stored, err = t.submit(ctx, rows, nil)
+			stored, err = t.submit(ctx, rows, admission{later: half(max)})
 			return err
 		})
 		if errors.Is(err, errAgain) {
@@ -56,6 +39,47 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 		}
 		return stored, nil
 	}
+}
+
+// reserve takes room in the queue, which the caller gives back. Where there is
+// none it looks for what was accepted before: that stays accepted, and is all
+// there is to answer if nothing else was asked for.
+func (s *Store) reserve(ctx context.Context, rows []row, max int) (n int, known []job.Record, err error) {
+	n = s.pressing(rows, indices(rows))
+	fits, err := s.takeRoom(ctx, n, max)
+	if err != nil || fits {
+		return n, nil, wrap("counting the queue", err)
+	}
+	known, fresh, err := s.known(ctx, rows)
+	if err != nil || len(fresh) == 0 {
+		return 0, known, err
+	}
+	if left := s.pressing(rows, fresh); left < n {
+		n = left
+		if fits, err = s.takeRoom(ctx, n, max); err != nil {
+			return 0, nil, wrap("counting the queue", err)
+		}
+	}
+	if !fits {
+		return 0, nil, store.ErrQueueFull
+	}
+	return n, nil, nil
+}
+
+// half of the queue is the most that some may take.
+func half(max int) int {
+	if max <= 0 {
+		return 0
+	}
+	return (max + 1) / 2
+}
+
+func indices(rows []row) []int {
+	all := make([]int, len(rows))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // queuedRows makes rows of what is to be submitted.
@@ -93,18 +117,31 @@ func checkNew(r *job.Record) error {
 	return nil
 }
 
-// submit stores rows with their entries. Those for which held answers true
-// stay outside the queue.
-func (t *txn) submit(ctx context.Context, rows []row, held func(i int) bool) ([]job.Record, error) {
+// admission is what of a submission gets into the queue.
+type admission struct {
+	// held answers true for what stays outside; nil for nothing.
+	held func(i int) bool
+	// later is how many an owner may have that wait for their time; 0 is no
+	// bound.
+	later int
+}
+
+// submit stores rows with their entries.
+func (t *txn) submit(ctx context.Context, rows []row, a admission) ([]job.Record, error) {
 	out := make([]job.Record, len(rows))
 	fresh, twins, err := sortOut(ctx, t, rows, out)
 	if err != nil {
 		return nil, err
 	}
+	if a.later > 0 {
+		if err := t.boundLater(ctx, rows, fresh, a.later); err != nil {
+			return nil, err
+		}
+	}
 	entries := make([]entry.Entry, len(fresh))
 	for n, i := range fresh {
 		r := rows[i].Request
-		entries[n] = entry.Entry{Record: rows[i].ID, Owner: rows[i].Owner, Priority: r.Priority, At: future(r.RunAt, t.s.now()), Held: held != nil && held(i)}
+		entries[n] = entry.Entry{Record: rows[i].ID, Owner: rows[i].Owner, Priority: r.Priority, At: future(r.RunAt, t.s.now()), Held: a.held != nil && a.held(i)}
 	}
 	ids, err := t.InsertEntries(ctx, entries)
 	if err != nil {
@@ -227,19 +264,19 @@ func (s *Store) ByKey(ctx context.Context, owner, key string) (job.Record, error
 	return r.Record, nil
 }
 
-// known finds what of a submission was accepted before, and how much was not.
-func (s *Store) known(ctx context.Context, rows []row) (out []job.Record, fresh int, err error) {
+// known finds what of a submission was accepted before, and what was not.
+func (s *Store) known(ctx context.Context, rows []row) (out []job.Record, fresh []int, err error) {
 	out = make([]job.Record, len(rows))
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		missing, twins, err := sortOut(ctx, q, rows, out)
-		fresh = len(missing)
+		fresh = missing
 		for i, twin := range twins {
 			out[i] = out[twin]
 		}
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	return out, fresh, nil
 }
