@@ -272,8 +272,8 @@ type Batch struct {
 // Batches are groups of jobs.
 type Batches interface {
 	// SubmitBatch stores a batch and its records, all or none. Those beyond
-	// what the queue takes (max, 0 is no bound) wait in the store as queued and
-	// are fed into it as it drains. An idempotency key works as with Submit;
+	// half of what the queue takes (max, 0 is no bound) wait in the store as
+	// queued and are fed into it as it drains, of each owner in turn. An idempotency key works as with Submit;
 	// those of the records are refused (job.KindInvalid).
 	SubmitBatch(ctx context.Context, b Batch, records []job.Record, max int) (Batch, error)
 	Batch(ctx context.Context, id string) (Batch, error)

@@ -127,12 +127,21 @@ func (s *suite) batchFed(t *testing.T) {
 	if b.Counts[job.Queued] != n {
 		t.Errorf("submitted as %+v", b)
 	}
-	if _, err := st.Submit(t.Context(), records("x", 1), most); !errors.Is(err, store.ErrQueueFull) {
-		t.Errorf("beside a batch that fills the queue: %v", err)
+	for i, want := range []error{nil, nil, store.ErrQueueFull} { // beside a batch that fills half of the queue
+		r := record(fmt.Sprint("x", i))
+		r.Request.Priority = 1
+		if _, err := st.Submit(t.Context(), []job.Record{r}, most); !errors.Is(err, want) {
+			t.Errorf("number %d beside a batch: %v", i, err)
+		}
 	}
 	claims, _ := collect(t, st, "n", 1)
-	h := receive(t, "a claim", claims)
-	succeed(t, st, h)
+	for _, want := range []string{"x0", "x1", "before"} {
+		h := receive(t, "a claim", claims)
+		if h.Record.ID != want {
+			t.Errorf("%s runs, want %s", h.Record.ID, want)
+		}
+		succeed(t, st, h)
+	}
 	for i := range n {
 		h := receive(t, "a claim", claims)
 		if h.Record.BatchIndex != i {
@@ -145,6 +154,46 @@ func (s *suite) batchFed(t *testing.T) {
 	}
 	if n := batchDeliveries(t, st, "b"); n != 1 {
 		t.Errorf("%d webhooks", n)
+	}
+}
+
+// Whoever has a large batch in the queue keeps nobody else's out of it, and
+// neither does who fills it with single jobs.
+func (s *suite) batchFair(t *testing.T) {
+	const most, n = 6, 30
+	batch := func(st store.Store, owner string, n int) {
+		rs := records(owner, n)
+		for i := range rs {
+			rs[i].Owner = owner
+		}
+		if _, err := st.SubmitBatch(t.Context(), store.Batch{ID: owner, Owner: owner}, rs, most); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, fill := range map[string]func(st store.Store){
+		"a batch": func(st store.Store) { batch(st, "big", n) },
+		"single jobs": func(st store.Store) {
+			batch(st, "big", n)
+			if _, err := st.Submit(t.Context(), records("single", most/2), most); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		st := s.open(t)
+		fill(st)
+		batch(st, "small", 3)
+		claims, _ := collect(t, st, "n", 1)
+		small, last := 0, 0
+		for i := 1; small < 3 && i <= n; i++ {
+			h := receive(t, "a claim", claims)
+			if h.Record.Owner == "small" {
+				small, last = small+1, i
+			}
+			succeed(t, st, h)
+		}
+		if small < 3 || last > 4*3 {
+			t.Errorf("beside %s: %d of the small batch ran, the last as number %d", name, small, last)
+		}
 	}
 }
 

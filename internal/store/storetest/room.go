@@ -46,7 +46,12 @@ func (s *suite) queueFullAtOnce(t *testing.T) {
 func (s *suite) queueFullElsewhere(t *testing.T) {
 	const most = 3
 	for name, fill := range map[string]func(st store.Store, claims <-chan held){
-		"a batch": func(st store.Store, _ <-chan held) { submitBatch(t, st, store.Batch{ID: "b"}, 9, most) },
+		"a batch": func(st store.Store, _ <-chan held) {
+			submitBatch(t, st, store.Batch{ID: "b"}, 9, most) // of which one is let in
+			if _, err := st.Submit(t.Context(), []job.Record{record("beside")}, most); err != nil {
+				t.Errorf("the half that batches leave: %v", err)
+			}
+		},
 		"a retry": func(st store.Store, claims <-chan held) {
 			h := receive(t, "a claim", claims)
 			submit(t, st, records("r", most-2)...)

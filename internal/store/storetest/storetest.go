@@ -66,7 +66,7 @@ func Run(t *testing.T, c Config) {
 		{"ServersCancel", s.serversCancel}, {"ServersRecover", s.serversRecover},
 		{"Events", s.events}, {"EventsAttempts", s.eventsAttempts}, {"EventsAtOnce", s.eventsAtOnce},
 		{"EventsTruncated", s.eventsTruncated}, {"Follow", s.follow}, {"FollowSlow", s.followSlow},
-		{"Batch", s.batch}, {"BatchAllOrNone", s.batchAllOrNone}, {"BatchFed", s.batchFed}, {"BatchCancel", s.batchCancel},
+		{"Batch", s.batch}, {"BatchAllOrNone", s.batchAllOrNone}, {"BatchFed", s.batchFed}, {"BatchFair", s.batchFair}, {"BatchCancel", s.batchCancel},
 		{"BatchIdempotency", s.batchIdempotency}, {"BatchExpires", s.batchExpires},
 		{"Keys", s.keys}, {"DeadLetters", s.deadLetters}, {"Deliveries", s.deliveries}, {"DeliveriesOnce", s.deliveriesOnce},
 		{"DeliveriesExcept", s.deliveriesExcept}, {"Uploads", s.uploads}, {"Blobs", s.blobs},

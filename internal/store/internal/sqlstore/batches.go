@@ -84,7 +84,7 @@ func (t *txn) submitBatch(ctx context.Context, b store.Batch, rows []row, max in
 		if err != nil {
 			return "", err
 		}
-		free = max - waiting
+		free = half(max) - waiting // the other half is for what is submitted by itself
 	}
 	_, err = t.submit(ctx, rows, admission{held: func(i int) bool { return i >= free }})
 	return b.ID, err

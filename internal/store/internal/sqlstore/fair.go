@@ -4,17 +4,21 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/takovm/tako/internal/store/internal/entry"
 )
 
-// waitingQueues lists the queues that have something to take. Each is one look
-// into River's index (state, queue, ...), however long the queues are.
-const waitingQueues = `WITH RECURSIVE waiting(name) AS (
- SELECT min(queue) FROM river_job WHERE state = 'available'
+// queuesOf lists the queues that have entries in a state, available ones to be
+// taken. Each is one look into River's index (state, queue, ...), however long
+// the queues are.
+func queuesOf(state string) string {
+	return strings.ReplaceAll(`WITH RECURSIVE waiting(name) AS (
+ SELECT min(queue) FROM river_job WHERE state = '$state'
  UNION ALL
- SELECT (SELECT min(queue) FROM river_job WHERE state = 'available' AND queue > waiting.name) FROM waiting WHERE waiting.name IS NOT NULL
-) SELECT name FROM waiting WHERE name IS NOT NULL`
+ SELECT (SELECT min(queue) FROM river_job WHERE state = '$state' AND queue > waiting.name) FROM waiting WHERE waiting.name IS NOT NULL
+) SELECT name FROM waiting WHERE name IS NOT NULL`, "$state", state)
+}
 
 // turn is an owner's queue when slots are shared out.
 type turn struct {
@@ -55,7 +59,7 @@ func (w *work) take(ctx context.Context, t *txn, n int) ([]entry.Taken, error) {
 // turns are the queues with something to take, and how much of each runs.
 func (w *work) turns(ctx context.Context, t *txn) ([]*turn, error) {
 	var turns []*turn
-	err := t.Each(ctx, waitingQueues, nil, func(scan Scan) error {
+	err := t.Each(ctx, queuesOf("available"), nil, func(scan Scan) error {
 		u := &turn{}
 		turns = append(turns, u)
 		return scan(&u.queue)
