@@ -43,17 +43,21 @@ func (j *Jobs) Get(ctx context.Context, p job.Principal, id string) (job.Record,
 
 // Wait answers a record when it has ended, or ctx's error. It looks for itself
 // now and then, too: a change may have been made by a server that did not get
-// to tell.
+// to tell. Until the end it looks at the status alone: a job that says much
+// changes often, and its input may be large.
 func (j *Jobs) Wait(ctx context.Context, id string) (job.Record, error) {
 	changed, leave := j.Listen(id)
 	defer leave()
 	for {
-		r, err := j.opts.Store.Get(ctx, id)
-		if err != nil || r.Status.Terminal() {
-			return r, err
+		status, err := j.opts.Store.Status(ctx, id)
+		if err != nil {
+			return job.Record{}, err
+		}
+		if status.Terminal() {
+			return j.opts.Store.Get(ctx, id)
 		}
 		if err := changed(ctx); err != nil {
-			return r, err
+			return job.Record{}, err
 		}
 	}
 }

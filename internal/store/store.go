@@ -92,6 +92,8 @@ type Stats struct {
 // Records are executions.
 type Records interface {
 	Get(ctx context.Context, id string) (job.Record, error)
+	// Status is where a record stands: of Get what is cheap to ask often.
+	Status(ctx context.Context, id string) (job.Status, error)
 	// List answers records newest first, and whether there are more. It is for
 	// few records or for small ones: all of them are in memory at once.
 	List(ctx context.Context, f Filter) (records []job.Record, more bool, err error)

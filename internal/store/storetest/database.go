@@ -186,7 +186,7 @@ func (s *suite) closed(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Ping":   func() error { return st.Ping(ctx) },
 		"Stats":  func() error { return errOf(st.Stats(ctx)) },
-		"Get":    func() error { return errOf(st.Get(ctx, "a")) },
+		"Status": func() error { return errOf(st.Status(ctx, "a")) }, "Get": func() error { return errOf(st.Get(ctx, "a")) },
 		"List":   func() error { _, _, err := st.List(ctx, store.Filter{Limit: 1}); return err },
 		"Begin":  func() error { _, _, err := st.Begin(ctx, record("b"), node("n")); return err },
 		"Delete": func() error { return st.Delete(ctx, "a") }, "DeleteBefore": func() error { return errOf(st.DeleteBefore(ctx, now, 1)) },

@@ -46,6 +46,9 @@ func (s *suite) submitGet(t *testing.T) {
 		if diff := cmp.Diff(r, get(t, st, r.ID)); diff != "" {
 			t.Errorf("what is read back differs (-stored +read):\n%s", diff)
 		}
+		if status, err := st.Status(t.Context(), r.ID); status != job.Queued || err != nil {
+			t.Errorf("its status is %s, %v", status, err)
+		}
 	}
 	want := full("a")
 	want.Request.RunAt = stored[0].Request.RunAt
@@ -54,6 +57,9 @@ func (s *suite) submitGet(t *testing.T) {
 	}
 	if _, err := st.Get(t.Context(), "nobody"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a record that is not there: %v", err)
+	}
+	if _, err := st.Status(t.Context(), "nobody"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the status of one that is not there: %v", err)
 	}
 }
 

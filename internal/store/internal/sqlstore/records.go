@@ -32,6 +32,19 @@ func (s *Store) Get(ctx context.Context, id string) (job.Record, error) {
 	return r.Record, nil
 }
 
+// Status reads where a record stands.
+func (s *Store) Status(ctx context.Context, id string) (status job.Status, err error) {
+	found := false
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		found, err = one(ctx, q, "SELECT status FROM records WHERE id = $1", []any{id}, &status)
+		return err
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return status, wrap("reading a job", err)
+}
+
 // prefixed is an order by the columns of a table.
 func prefixed(table, order string) string {
 	columns := strings.Split(order, ", ")
