@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Executor struct {
 	Host   string // the name of this node, for records
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// Log is told what no record says; default nobody.
+	Log *slog.Logger
 }
 
 // Run runs one attempt of rec and returns when its sandbox is gone. When ctx
@@ -40,6 +43,9 @@ func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log fun
 	if res == nil { // the attempt was not valid after all
 		return e.refused(p, err)
 	}
+	if res.Leftovers != nil {
+		e.log().Error("a sandbox was not cleaned up", "job", rec.ID, "sandbox", res.SandboxID, "error", res.Leftovers)
+	}
 	r := job.Ended{Status: res.Status, Outcome: e.outcome(res)}
 	r.Again = err != nil && ctx.Err() == nil && infrastructure(err)
 	e.last(p, &r)
@@ -51,6 +57,13 @@ func (e *Executor) now() func() time.Time {
 		return e.Now
 	}
 	return time.Now
+}
+
+func (e *Executor) log() *slog.Logger {
+	if e.Log != nil {
+		return e.Log
+	}
+	return slog.New(slog.DiscardHandler)
 }
 
 // stream runs a while the pump stores what it says.

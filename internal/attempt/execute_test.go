@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -176,5 +178,21 @@ func TestAgain(t *testing.T) {
 		if tt.kind != "" && r.Outcome.Error.Type != tt.kind {
 			t.Errorf("%v: %+v", tt.err, r.Outcome.Error)
 		}
+	}
+}
+
+// What is left of a sandbox is the operator's to know, and nothing else.
+func TestLeftovers(t *testing.T) {
+	e, _ := executor(func(context.Context, runner.Attempt, runner.Sinks) (*runner.Result, error) {
+		return &runner.Result{Status: job.Succeeded, SandboxID: "box", Leftovers: errors.New("the cgroup is busy")}, nil
+	})
+	var log strings.Builder
+	e.Log = slog.New(slog.NewTextHandler(&log, nil))
+	r := e.Run(t.Context(), &job.Record{ID: "a job"}, plainType(), (&memory{}).Append)
+	if r.Status != job.Succeeded || r.Again || r.Outcome.Error != nil {
+		t.Errorf("got %+v", r)
+	}
+	if !strings.Contains(log.String(), "the cgroup is busy") || !strings.Contains(log.String(), "a job") {
+		t.Errorf("the log says %s", &log)
 	}
 }

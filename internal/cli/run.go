@@ -139,7 +139,10 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 	if res == nil {
 		return errors.Join(err, closeErr)
 	}
-	err = errors.Join(err, closeErr, lost(res))
+	if left := errors.Join(res.Leftovers, closeErr); left != nil && !o.quiet { // how the program ended is known
+		fmt.Fprintln(a.streams.Err, "tako: not cleaned up:", oneLine(left.Error()))
+	}
+	err = errors.Join(err, lost(res))
 	if o.json {
 		if err := printRecord(a.streams.Out, local, res); err != nil {
 			return err

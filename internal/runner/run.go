@@ -65,7 +65,7 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 	}
 	fault := r.conclude(ctx, err)
 	if r.box != nil {
-		fault = errors.Join(fault, r.box.Destroy())
+		r.result.Leftovers = r.box.Destroy()
 	}
 	r.result.Timing = r.clock.timing(r.result.Timing.PhaseAtExit)
 	return &r.result, fault

@@ -92,6 +92,9 @@ type Result struct {
 	// Lost is what the caller's own side could not take or give: a sink that
 	// failed, an input that could not be read. It decides no status.
 	Lost error
+	// Leftovers says what of the sandbox could not be removed, nil when nothing
+	// is left. The attempt has ended by then: it decides no status, either.
+	Leftovers error
 	// Unenforced are limits that held nothing on this host.
 	Unenforced []string
 	// Environment is what it ran in.
