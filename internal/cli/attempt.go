@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
 
@@ -154,7 +155,13 @@ func (o *runOptions) inputFiles(a *runner.Attempt) error {
 		a.Files = append(a.Files, runner.File{
 			Path: inside,
 			Size: info.Size(),
-			Open: func() (io.ReadCloser, error) { return os.Open(host) },
+			Open: func() (io.ReadCloser, error) {
+				f, err := os.Open(host)
+				if err != nil { // it was there a moment ago
+					return nil, job.Errorf(job.KindInvalid, "%w", err)
+				}
+				return f, nil
+			},
 		})
 	}
 	return nil

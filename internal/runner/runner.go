@@ -54,7 +54,9 @@ type File struct {
 	// Path is relative to /input, with '/' between parts.
 	Path string
 	Size int64
-	// Open answers the content, exactly Size bytes.
+	// Open answers the content, exactly Size bytes. Errors of it and of reading
+	// that are job.KindInvalid or job.KindNotFound are the request's fault; others
+	// end the attempt as job.KindUnavailable.
 	Open func() (io.ReadCloser, error)
 }
 

@@ -86,10 +86,42 @@ func (r *run) put(ctx context.Context, name string, content io.Reader, size int6
 func (r *run) putFile(ctx context.Context, f File) error {
 	content, err := f.Open()
 	if err != nil {
-		return job.Errorf(job.KindInvalid, "input file %s cannot be read: %w", f.Path, err)
+		return unreadable(f, err)
 	}
 	defer content.Close()
-	return r.put(ctx, sandbox.InputDir+"/"+f.Path, content, f.Size)
+	source := &watched{r: content}
+	err = r.put(ctx, sandbox.InputDir+"/"+f.Path, source, f.Size)
+	if source.err != nil && !errors.Is(err, guest.ErrLost) {
+		return unreadable(f, source.err)
+	}
+	return err
+}
+
+// unreadable is the error for an input that could not be read. One that is not
+// there or is wrong is the request's fault, and stays so. All else is the fault
+// of where it is kept, and may be over when the attempt is made again.
+func unreadable(f File, err error) error {
+	kind := job.KindUnavailable
+	switch job.KindOf(err) {
+	case job.KindInvalid, job.KindNotFound:
+		kind = job.KindInvalid
+	}
+	return job.Errorf(kind, "input file %s cannot be read: %w", f.Path, err)
+}
+
+// watched remembers what reading failed with, so that it can be told from a
+// failure of whoever the bytes are for.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 func (r *run) codePath() string {

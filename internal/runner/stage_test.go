@@ -1,11 +1,16 @@
 package runner
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/takovm/tako/internal/job"
 )
 
 func TestCandidates(t *testing.T) {
@@ -80,5 +85,25 @@ func TestRequest(t *testing.T) {
 	}
 	if r.Limits != a.Limits {
 		t.Errorf("limits are not passed on: %+v", r.Limits)
+	}
+}
+
+// Only what the request got wrong is its fault: the rest is tried again.
+func TestUnreadable(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		kind job.Kind
+	}{
+		"not there":          {job.Errorf(job.KindNotFound, "no such blob"), job.KindInvalid},
+		"not a digest":       {job.Errorf(job.KindInvalid, "no digest"), job.KindInvalid},
+		"storage away":       {fmt.Errorf("opening: %w", job.Errorf(job.KindUnavailable, "no answer")), job.KindUnavailable},
+		"storage refuses us": {job.Errorf(job.KindConfig, "the key is unknown"), job.KindUnavailable},
+		"damaged":            {job.Errorf(job.KindInternal, "damaged"), job.KindUnavailable},
+		"a disk error":       {unix.EIO, job.KindUnavailable},
+	} {
+		err := unreadable(File{Path: "a/b"}, tc.err)
+		if job.KindOf(err) != tc.kind || !errors.Is(err, tc.err) || !strings.Contains(err.Error(), "a/b") {
+			t.Errorf("%s: %s, %v", name, job.KindOf(err), err)
+		}
 	}
 }
