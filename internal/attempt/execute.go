@@ -37,11 +37,11 @@ func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log fun
 	p := newPump(log, len(rec.Attempts), e.now())
 	a, err := e.plan(ctx, &rec.Request, t)
 	if err != nil {
-		return e.refused(p, err)
+		return e.refused(ctx, p, err)
 	}
 	res, err := e.stream(ctx, a, p)
 	if res == nil { // the attempt was not valid after all
-		return e.refused(p, err)
+		return e.refused(ctx, p, err)
 	}
 	if res.Leftovers != nil {
 		e.log().Error("a sandbox was not cleaned up", "job", rec.ID, "sandbox", res.SandboxID, "error", res.Leftovers)
@@ -95,8 +95,12 @@ func infrastructure(err error) bool {
 	return false
 }
 
-// refused ends an attempt that asked for what cannot be.
-func (e *Executor) refused(p *pump, err error) job.Ended {
+// refused ends an attempt that asked for what cannot be. Where ctx has ended,
+// that is why, whatever the error says of it.
+func (e *Executor) refused(ctx context.Context, p *pump, err error) job.Ended {
+	if ctx.Err() != nil {
+		return e.cancelled(ctx, p)
+	}
 	code := -1
 	failure := job.Failure{Type: "config_error", Message: message(err.Error()), Phase: job.PhaseStartup}
 	if job.KindOf(err) != job.KindInvalid {
@@ -105,6 +109,19 @@ func (e *Executor) refused(p *pump, err error) job.Ended {
 	r := job.Ended{Status: job.Failed, Again: infrastructure(err), Outcome: job.Outcome{
 		ExitCode: &code, Error: &failure, Host: e.Host,
 		EndedBy: job.EndedBy{Actor: job.ActorHost, Detail: failure.Message},
+		Timing:  job.Timing{PhaseAtExit: job.PhaseStartup},
+	}}
+	e.last(p, &r)
+	return r
+}
+
+// cancelled ends an attempt that never had a sandbox, as the runner ends those
+// that had one.
+func (e *Executor) cancelled(ctx context.Context, p *pump) job.Ended {
+	failure := runner.Cancelled(job.PhaseStartup)
+	r := job.Ended{Status: job.Cancelled, Outcome: job.Outcome{
+		Error: &failure, Host: e.Host,
+		EndedBy: job.EndedBy{Actor: runner.CancelledBy(ctx)},
 		Timing:  job.Timing{PhaseAtExit: job.PhaseStartup},
 	}}
 	e.last(p, &r)

@@ -196,3 +196,20 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("the log says %s", &log)
 	}
 }
+
+// An attempt that was cancelled before it had a sandbox is cancelled, whatever
+// became of what it waited for.
+func TestCancelledBeforeItRan(t *testing.T) {
+	e, _ := executor(func(ctx context.Context, _ runner.Attempt, _ runner.Sinks) (*runner.Result, error) {
+		return nil, fmt.Errorf("packing the environment: %w", ctx.Err())
+	})
+	gone := errors.New("the caller has gone away")
+	for cause, actor := range map[error]job.Actor{gone: job.ActorCancel, runner.ErrOperator: job.ActorOperator} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		r := e.Run(ctx, &job.Record{}, plainType(), (&memory{}).Append)
+		if r.Status != job.Cancelled || r.Again || r.Outcome.EndedBy.Actor != actor || r.Outcome.Error.Type != "cancelled" {
+			t.Errorf("%v: %+v", cause, r)
+		}
+	}
+}

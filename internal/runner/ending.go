@@ -32,11 +32,21 @@ func (r *run) phase() job.Phase {
 }
 
 func (r *run) cancelled(ctx context.Context) {
-	actor := job.ActorCancel
+	failure := Cancelled(r.phase())
+	r.end(job.Cancelled, failure.Phase, job.EndedBy{Actor: CancelledBy(ctx), Signal: "SIGKILL"}, failure.Type, failure.Message)
+}
+
+// Cancelled is the error of an attempt that was cancelled in this phase.
+func Cancelled(phase job.Phase) job.Failure {
+	return job.Failure{Type: "cancelled", Message: "Execution was cancelled by user", Phase: phase}
+}
+
+// CancelledBy is who ended ctx, an attempt's.
+func CancelledBy(ctx context.Context) job.Actor {
 	if errors.Is(context.Cause(ctx), ErrOperator) {
-		actor = job.ActorOperator
+		return job.ActorOperator
 	}
-	r.end(job.Cancelled, r.phase(), job.EndedBy{Actor: actor, Signal: "SIGKILL"}, "cancelled", "Execution was cancelled by user")
+	return job.ActorCancel
 }
 
 // ErrOperator is the cause of a context that whoever runs tako has ended, not
