@@ -57,7 +57,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	}
 	undo.Add(records.Close)
 	s := &served{log: opts.Log, ended: make(chan struct{}, 1)}
-	blobs, err := s.openBlobs(cfg, undo)
+	blobs, accepted, err := s.openBlobs(cfg, undo)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	types, slots := jobtype.New(cfg), newSlots(cfg)
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
-		Executor: &attempt.Executor{Runner: local, Blobs: blobs, Engine: engine, Host: node.Host, Log: opts.Log},
+		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Host, Log: opts.Log},
 		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
@@ -98,34 +98,35 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store
 	return sqlite.Open(ctx, filepath.Join(dir, "tako.db"), sqlite.Options{Logger: log, Fault: fault()})
 }
 
-// openBlobs opens where files are kept. The disk below the data directory is
-// watched in any case: the database is there.
-func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (artifact.Store, error) {
+// openBlobs opens where files are kept, and the same for those of jobs that were
+// accepted. The disk below the data directory is watched in any case: the
+// database is there.
+func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (blobs, accepted artifact.Store, err error) {
 	reserve := disk.Reserve{Bytes: int64(cfg.DiskReserve), Percent: cfg.DiskReservePercent}
 	if reserve == (disk.Reserve{}) {
 		reserve.Bytes = -1
 	}
 	local, err := disk.Open(disk.Options{Dir: filepath.Join(cfg.DataDir, "blobs"), Reserve: reserve})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	undo.Add(local.Close)
 	s.space = local.Space
 	if cfg.BlobURL == "" {
-		return local, nil
+		return local, local.Accepted(), nil
 	}
 	o, err := s3.Parse(cfg.BlobURL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.AccessKey, o.SecretKey, o.SessionToken = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")
 	o.Spool = disk.Options{Dir: filepath.Join(cfg.DataDir, "spool"), Reserve: reserve}
 	bucket, err := s3.Open(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	undo.Add(bucket.Close)
-	return bucket, nil
+	return bucket, bucket.Accepted(), nil
 }
 
 // room refuses new work while there is hardly any room on the disk: what was

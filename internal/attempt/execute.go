@@ -47,9 +47,34 @@ func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log fun
 		e.log().Error("a sandbox was not cleaned up", "job", rec.ID, "sandbox", res.SandboxID, "error", res.Leftovers)
 	}
 	r := job.Ended{Status: res.Status, Outcome: e.outcome(res)}
-	r.Again = err != nil && ctx.Err() == nil && infrastructure(err)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		r.Again = infrastructure(err)
+	case unstored(res):
+		e.log().Error("the files of a job could not be stored", "job", rec.ID, "error", res.Lost)
+		e.fail(&r, res.Lost)
+	}
 	e.last(p, &r)
 	return r
+}
+
+// unstored reports a program that came to its end and whose files we could not
+// keep. Where a limit was the end, that stays what is told: of what is left then
+// only as much is taken as can be had.
+func unstored(res *runner.Result) bool {
+	return res.Lost != nil && res.EndedBy.Actor == job.ActorUserCode && job.KindOf(res.Lost) != job.KindInvalid
+}
+
+// fail makes an end a failure of this host, which another attempt may not have.
+// What the program did stays in the record.
+func (e *Executor) fail(r *job.Ended, lost error) {
+	text := strings.ReplaceAll(lost.Error(), "\n", "; ")
+	failure := job.Failure{
+		Type: "service_unavailable", Message: message("The files of the job could not be stored: " + text), Phase: r.Outcome.Timing.PhaseAtExit,
+	}
+	r.Status, r.Again = job.Failed, true
+	r.Outcome.Error, r.Outcome.EndedBy = &failure, job.EndedBy{Actor: job.ActorHost, Detail: failure.Message}
 }
 
 func (e *Executor) now() func() time.Time {

@@ -213,3 +213,37 @@ func TestCancelledBeforeItRan(t *testing.T) {
 		}
 	}
 }
+
+// A job whose files could not be kept has not succeeded, and is tried again.
+func TestFilesThatCannotBeStored(t *testing.T) {
+	full := job.Errorf(job.KindUnavailable, "the disk is full")
+	own := job.EndedBy{Actor: job.ActorUserCode}
+	for name, tc := range map[string]struct {
+		res    runner.Result
+		status job.Status
+		again  bool
+	}{
+		"it succeeded":        {runner.Result{Status: job.Succeeded, EndedBy: own, Lost: full}, job.Failed, true},
+		"it failed":           {runner.Result{Status: job.Failed, EndedBy: own, Lost: full}, job.Failed, true},
+		"the key was changed": {runner.Result{Status: job.Succeeded, EndedBy: own, Lost: job.Errorf(job.KindConfig, "forbidden")}, job.Failed, true},
+		"a file of its own limits": {
+			runner.Result{Status: job.Succeeded, EndedBy: own, Lost: job.Errorf(job.KindInvalid, "too large")}, job.Succeeded, false,
+		},
+		"its time was up": {
+			runner.Result{Status: job.Timeout, EndedBy: job.EndedBy{Actor: job.ActorTimeout}, Lost: full}, job.Timeout, false,
+		},
+	} {
+		zero := 0
+		tc.res.ExitCode, tc.res.Output, tc.res.Stdout.Kept = &zero, json.RawMessage("1"), []byte("out")
+		e, _ := executor(func(context.Context, runner.Attempt, runner.Sinks) (*runner.Result, error) { return &tc.res, nil })
+		r := e.Run(t.Context(), &job.Record{}, plainType(), (&memory{}).Append)
+		o := r.Outcome
+		if r.Status != tc.status || r.Again != tc.again || *o.ExitCode != 0 || string(o.Output) != "1" || o.Stdout != "out" {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if tc.again && (o.EndedBy.Actor != job.ActorHost || o.Error.Type != "service_unavailable" ||
+			!strings.HasPrefix(o.Error.Message, "The files of the job could not be stored: ")) {
+			t.Errorf("%s: %+v, %+v", name, o.EndedBy, o.Error)
+		}
+	}
+}

@@ -65,18 +65,24 @@ func (r *run) skip(name, why string) {
 	r.result.Skipped = append(r.result.Skipped, fmt.Sprintf("%q: %s", name, why))
 }
 
-// artifact takes one file: its digest and type on the way to the sink.
+// artifact takes one file: its digest and type on the way to the sink. The
+// result is read before it is delivered: it is the job's output, whatever
+// becomes of the file.
 func (r *run) artifact(name string, size int64, content io.Reader) error {
-	m := &meter{hash: sha256.New()}
-	content = io.TeeReader(content, m)
-	var output *bytes.Buffer
+	source := &watched{r: content}
+	content = source
 	if name == resultFile {
-		output = &bytes.Buffer{}
-		content = io.TeeReader(content, output)
+		data, err := io.ReadAll(source)
+		if err != nil {
+			return nil //nolint:nilerr // the session tells of it
+		}
+		r.output(data)
+		content = bytes.NewReader(data)
 	}
-	err := r.deliver(name, size, content)
-	if errors.Is(err, guest.ErrChanged) || err == nil && m.size != size {
-		return nil // the session lists it
+	m := &meter{hash: sha256.New()}
+	err := r.deliver(name, size, io.TeeReader(content, m))
+	if source.err != nil || err == nil && m.size != size {
+		return nil // the session lists it, or ends the collection
 	}
 	if err != nil {
 		r.skip(name, err.Error())
@@ -89,9 +95,6 @@ func (r *run) artifact(name string, size int64, content io.Reader) error {
 		SHA256:      hex.EncodeToString(m.hash.Sum(nil)),
 		ContentType: contentType(name, m.head),
 	})
-	if output != nil {
-		r.output(output.Bytes())
-	}
 	return nil
 }
 

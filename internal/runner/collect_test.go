@@ -75,6 +75,7 @@ func TestArtifactFails(t *testing.T) {
 		notes   int
 	}{
 		"changed":        {iotest.ErrReader(guest.ErrChanged), nil, 0},
+		"breaks off":     {iotest.ErrReader(guest.ErrLost), nil, 0}, // Collect says so
 		"sink fails":     {strings.NewReader("abc"), func(string, int64, io.Reader) error { return broken }, 1},
 		"sink took less": {strings.NewReader("abc"), func(string, int64, io.Reader) error { return nil }, 0},
 	} {
@@ -96,5 +97,17 @@ func TestMeter(t *testing.T) {
 	}
 	if a := r.result.Artifacts[0]; a.ContentType != "text/html; charset=utf-8" || a.SizeBytes != int64(len(page)) {
 		t.Errorf("byte by byte: %+v", a)
+	}
+}
+
+// The output of a job does not wait for the storage of its files.
+func TestOutputWithoutStorage(t *testing.T) {
+	full := errors.New("the disk is nearly full")
+	r := newRun(Attempt{}, Sinks{Artifact: func(string, int64, io.Reader) error { return full }})
+	if err := takeArtifact(r, "result.json", `{"a": 1.0}`, 10); err != nil {
+		t.Fatal(err)
+	}
+	if string(r.result.Output) != `{"a": 1.0}` || len(r.result.Artifacts) != 0 || !errors.Is(r.result.Lost, full) {
+		t.Errorf("%+v", r.result)
 	}
 }

@@ -51,6 +51,7 @@ type Store struct {
 	dir     string
 	root    *os.File
 	reserve Reserve
+	share   int64 // of the reserve, one part in so many, is left alone
 	space   func() (free, total int64, err error)
 	// fail is asked before each step that can fail. Nil outside tests.
 	fail func(step string) error
@@ -68,7 +69,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "the directory for blobs: %w", err)
 	}
-	s := &Store{dir: dir, reserve: o.Reserve, space: o.Space}
+	s := &Store{dir: dir, reserve: o.Reserve, share: 1, space: o.Space}
 	if err := os.MkdirAll(filepath.Join(dir, tmpDir), 0o700); err != nil {
 		return nil, s.problem("opening", err)
 	}

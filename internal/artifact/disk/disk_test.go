@@ -273,6 +273,28 @@ func TestSpace(t *testing.T) {
 	}
 }
 
+// What was accepted is stored where nothing new is, but not to the last byte.
+func TestAccepted(t *testing.T) {
+	free := int64(10)
+	s := open(t, Options{Reserve: Reserve{Bytes: 20}, Space: func() (int64, int64, error) { return free, 1000, nil }})
+	defer s.Close()
+	accepted := s.Accepted()
+	if _, _, err := s.Put(t.Context(), strings.NewReader("x"), 1); job.KindOf(err) != job.KindUnavailable {
+		t.Errorf("an upload: %v", err)
+	}
+	d, _, err := accepted.Put(t.Context(), strings.NewReader("x"), 1)
+	if err != nil {
+		t.Fatalf("what was accepted: %v", err)
+	}
+	if _, err := s.Stat(t.Context(), d); err != nil {
+		t.Errorf("it is elsewhere: %v", err)
+	}
+	free = 4
+	if _, _, err := accepted.Put(t.Context(), strings.NewReader("y"), 1); job.KindOf(err) != job.KindUnavailable {
+		t.Errorf("the last quarter: %v", err)
+	}
+}
+
 func TestSpaceRunsOutMeanwhile(t *testing.T) {
 	looks := 0
 	s := open(t, Options{Space: func() (int64, int64, error) {

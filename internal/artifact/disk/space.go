@@ -36,7 +36,16 @@ func (s *Store) Space() (free, kept int64, err error) {
 	if err != nil {
 		return 0, 0, s.problem("looking for room for", err)
 	}
-	return free, s.reserve.of(total), nil
+	return free, s.reserve.of(total) / s.share, nil
+}
+
+// Accepted is the same store for what jobs leave that were accepted. They may
+// use the reserve, which is kept for them, but for its last quarter: the
+// database has to record how they end. It is closed with s and not by itself.
+func (s *Store) Accepted() *Store {
+	accepted := *s
+	accepted.share = 4
+	return &accepted
 }
 
 // checkSpace refuses while the disk still has room for what is not a blob. It

@@ -121,7 +121,7 @@ type Store struct {
 	client   *client
 	spool    *disk.Store
 	spoolDir string // to be removed by Close; may be empty
-	flights  flights
+	flights  *flights
 }
 
 var _ artifact.Store = (*Store)(nil)
@@ -136,7 +136,7 @@ func Open(o Options) (_ *Store, err error) {
 	if err := o.checkCredentials(); err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: o.Bucket, client: newClient(o, place)}
+	s := &Store{bucket: o.Bucket, client: newClient(o, place), flights: &flights{}}
 	if o.Prefix != "" {
 		s.prefix = o.Prefix + "/"
 	}
@@ -150,6 +150,14 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, errors.Join(err, s.removeSpool())
 	}
 	return s, nil
+}
+
+// Accepted is the same store for what jobs leave that were accepted: its spool
+// is disk.Store's of that name. It is closed with s and not by itself.
+func (s *Store) Accepted() *Store {
+	accepted := *s
+	accepted.spool = s.spool.Accepted()
+	return &accepted
 }
 
 // Check asks the service for one entry of the bucket, so that a wrong key,

@@ -42,6 +42,30 @@ func TestSpoolIsEmptied(t *testing.T) {
 	}
 }
 
+// What was accepted is spooled where nothing new is, and is the same store: a
+// collection by one does not remove what the other puts.
+func TestAccepted(t *testing.T) {
+	server := s3test.New(t, s3test.Options{})
+	s := open(t, server, func(o *Options) {
+		o.Spool.Reserve.Bytes, o.Spool.Space = 20, func() (int64, int64, error) { return 10, 1000, nil }
+	})
+	if _, _, err := s.Put(t.Context(), strings.NewReader("x"), 1); job.KindOf(err) != job.KindUnavailable {
+		t.Errorf("an upload: %v", err)
+	}
+	d, _, err := s.Accepted().Put(t.Context(), strings.NewReader("x"), 1)
+	if err != nil {
+		t.Fatalf("what was accepted: %v", err)
+	}
+	landed, err := s.Accepted().flights.store(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer landed()
+	if removed, err := s.DeleteBefore(t.Context(), d, time.Now().Add(time.Hour)); removed || err != nil {
+		t.Errorf("removed while it is put: %v, %v", removed, err)
+	}
+}
+
 // A disk that does not give back what was written is not asked again, and is
 // not the service's fault.
 func TestSpoolBreaks(t *testing.T) {
