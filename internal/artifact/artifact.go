@@ -20,8 +20,8 @@
 // Nobody counts references. A blob that no record refers to is removed by
 // Collect, once it is older than a grace period; the period covers the moment
 // between a Put and the record that names what was put. Whoever makes a new
-// record for blobs that are already there does so while an older record still
-// refers to them, or puts them again.
+// record for blobs that are already there touches them first: what named them
+// so far, a record or an upload, may be gone before the new record is stored.
 //
 // # Integrity
 //
@@ -92,7 +92,7 @@ func digestOf(sum []byte) Digest { return Digest(hex.EncodeToString(sum)) }
 type Info struct {
 	Digest  Digest
 	Size    int64     // bytes
-	ModTime time.Time // of the last Put
+	ModTime time.Time // of the last Put or Touch
 }
 
 // Store keeps blobs. Any number of goroutines, and of processes, may use the
@@ -107,10 +107,13 @@ type Store interface {
 	Open(ctx context.Context, d Digest) (*Blob, error)
 	// Stat answers what Open would open.
 	Stat(ctx context.Context, d Digest) (Info, error)
+	// Touch renews the time of a blob, as putting it again would. A blob that it
+	// answers no error for stays for MinGrace, whatever collection is under way.
+	Touch(ctx context.Context, d Digest) error
 	// Delete removes a blob. One that is not there is not an error.
 	Delete(ctx context.Context, d Digest) error
-	// DeleteBefore removes a blob that was last put before t, and reports
-	// whether it did.
+	// DeleteBefore removes a blob that was last put or touched before t, and
+	// reports whether it did.
 	DeleteBefore(ctx context.Context, d Digest, t time.Time) (bool, error)
 	// List answers up to limit blobs with digests after that one, in order;
 	// fewer than limit when there are no more. An empty digest is before all.

@@ -34,7 +34,8 @@ const MinGrace = time.Hour
 // removed.
 //
 // Whether a blob is used is asked after it was listed, and its age is looked at
-// again when it is removed, so that one that was put again meanwhile stays.
+// again when it is removed, so that one that was put again or touched meanwhile
+// stays.
 func Collect(ctx context.Context, s Store, used Used, now time.Time, grace time.Duration) (Collected, error) {
 	c := collection{store: s, used: used, before: now.Add(-max(grace, MinGrace))}
 	err := c.run(ctx)

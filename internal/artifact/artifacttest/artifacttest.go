@@ -47,13 +47,15 @@ func Run(t *testing.T, d Driver) {
 		{"a damaged blob is mended by putting it again", s.mended},
 		{"delete", s.delete},
 		{"delete before a time", s.deleteBefore},
+		{"touch", s.touch},
 		{"an open blob can be read after its end", s.deleteOpen},
 		{"list", s.list},
 		{"list leaves out what is no blob", s.clutter},
 		{"list refuses what it cannot answer", s.listArguments},
 		{"many at once", s.many},
 		{"collect", s.collect},
-		{"collect spares what is put meanwhile", s.collectRace},
+		{"collect spares what is put meanwhile", s.collectPut},
+		{"collect spares what is touched meanwhile", s.collectTouched},
 		{"collect removes nothing when nobody knows", s.collectUnknown},
 		{"collect many", s.collectMany},
 	} {
@@ -207,6 +209,9 @@ func (s *suite) notThere(t *testing.T) {
 	if err := store.Delete(t.Context(), d); err != nil {
 		t.Errorf("delete: %v", err)
 	}
+	if err := store.Touch(t.Context(), d); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("touch: %v", err)
+	}
 	// A neighbour makes the driver look into the same folder.
 	put(t, store, []byte("somebody"))
 	if _, err := store.Open(t.Context(), digestOf([]byte("somebody"))[:63]+"0"); err == nil {
@@ -225,6 +230,7 @@ func (s *suite) noDigest(t *testing.T) {
 		wantKind(t, err, job.KindInvalid)
 		_, err = store.Stat(t.Context(), d)
 		wantKind(t, err, job.KindInvalid)
+		wantKind(t, store.Touch(t.Context(), d), job.KindInvalid)
 		wantKind(t, store.Delete(t.Context(), d), job.KindInvalid)
 	}
 }

@@ -138,29 +138,50 @@ func (s *suite) collect(t *testing.T) {
 }
 
 // A blob is put again after it was found old and unused and before it is
-// removed. It was only just too old, so that its new time is young enough.
-func (s *suite) collectRace(t *testing.T) {
-	store := s.open(t)
+// removed.
+func (s *suite) collectPut(t *testing.T) {
+	collectRace(t, s.open(t), func(store artifact.Store, _ artifact.Digest) { put(t, store, []byte("again")) })
+}
+
+func (s *suite) collectTouched(t *testing.T) {
+	collectRace(t, s.open(t), func(store artifact.Store, d artifact.Digest) { touch(t, store, d) })
+}
+
+// collectRace renews a blob while it is collected. It was only just too old, so
+// that its new time is young enough.
+func collectRace(t *testing.T, store artifact.Store, renew func(artifact.Store, artifact.Digest)) {
+	t.Helper()
 	d := put(t, store, []byte("again"))
 	first, err := store.Stat(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := first.ModTime.Add(artifact.MinGrace + time.Nanosecond) // only just too old
-	again := func(ctx context.Context, _ []string) (map[string]bool, error) {
-		for { // stores keep times in steps of up to a second
-			put(t, store, []byte("again"))
-			second, err := store.Stat(ctx, d)
-			if err != nil || second.ModTime.After(first.ModTime) {
-				return nil, err
-			}
-		}
+	again := func(context.Context, []string) (map[string]bool, error) {
+		renewed(t, store, first, func() { renew(store, d) })
+		return nil, nil
 	}
 	if _, err := artifact.Collect(t.Context(), store, again, now, artifact.MinGrace); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.Stat(t.Context(), d); err != nil {
-		t.Errorf("what was put again: %v", err)
+		t.Errorf("what was renewed: %v", err)
+	}
+}
+
+// renewed calls renew until the blob has a later time than first: stores keep
+// times in steps of up to a second.
+func renewed(t *testing.T, store artifact.Store, first artifact.Info, renew func()) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		renew()
+		second, err := store.Stat(t.Context(), first.Digest)
+		if err != nil {
+			t.Fatalf("stat: %v", err)
+		}
+		if second.ModTime.After(first.ModTime) {
+			return
+		}
 	}
 }
 

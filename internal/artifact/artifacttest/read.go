@@ -223,6 +223,36 @@ func (s *suite) deleteBefore(t *testing.T) {
 	wantKind(t, err, job.KindInvalid)
 }
 
+func touch(t *testing.T, s artifact.Store, d artifact.Digest) {
+	t.Helper()
+	if err := s.Touch(t.Context(), d); err != nil {
+		t.Fatalf("touch: %v", err)
+	}
+}
+
+func (s *suite) touch(t *testing.T) {
+	store := s.open(t)
+	for _, data := range [][]byte{sample(100_000), {}} {
+		d := put(t, store, data)
+		first, err := store.Stat(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renewed(t, store, first, func() { touch(t, store, d) })
+		if done, err := store.DeleteBefore(t.Context(), d, first.ModTime.Add(time.Nanosecond)); done || err != nil {
+			t.Errorf("it is as old as before: %v, %v", done, err)
+		}
+		if got, err := read(t, store, d); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes came back as %d: %v", len(data), len(got), err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := store.Touch(ctx, digestOf(nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that is over: %v", err)
+	}
+}
+
 // Small blobs, at least: of a large one that is far away only some may have
 // come.
 func (s *suite) deleteOpen(t *testing.T) {

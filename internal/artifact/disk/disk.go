@@ -8,9 +8,9 @@
 // dies when. Nothing below the directory is reached through a symbolic link.
 // Folders are made with mode 0700 and files with 0600.
 //
-// A folder of blobs is locked (flock) while a blob gets its name in it and
-// while one is removed for its age, so that collecting does not take a blob
-// away that another process puts again at that moment.
+// A folder of blobs is locked (flock) while a blob gets its name or another time
+// in it and while one is removed for its age, so that collecting does not take a
+// blob away that another process puts again or touches at that moment.
 package disk
 
 import (
@@ -145,6 +145,29 @@ func (s *Store) missing(d artifact.Digest, err error) error {
 		return artifact.Damaged(d, "there is a link or a file in its place")
 	}
 	return s.problem("reading", err)
+}
+
+// Touch renews the time of a blob.
+func (s *Store) Touch(ctx context.Context, d artifact.Digest) error {
+	if err := checkCall(ctx, d); err != nil {
+		return err
+	}
+	shard, err := s.shard(d)
+	if err != nil {
+		return s.missing(d, err)
+	}
+	defer shard.Close() // ends the lock, too
+	if err := lock(shard); err != nil {
+		return s.problem("renewing", err)
+	}
+	st, err := statAt(shard, string(d))
+	if err != nil {
+		return s.missing(d, err)
+	}
+	if !st.regular {
+		return artifact.Damaged(d, "it is not a regular file")
+	}
+	return s.problem("renewing", touchAt(shard, string(d)))
 }
 
 // Delete removes a blob.

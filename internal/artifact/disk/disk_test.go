@@ -295,6 +295,25 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+// What is no file of ours is not taken for a blob that is there.
+func TestTouchLink(t *testing.T) {
+	s := open(t, Options{})
+	defer s.Close()
+	d, _, err := s.Put(t.Context(), strings.NewReader("x"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.path(d), s.path(d)+"~"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(s.path(d)+"~", s.path(d)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Touch(t.Context(), d); !errors.Is(err, artifact.ErrCorrupt) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestSpaceRunsOutMeanwhile(t *testing.T) {
 	looks := 0
 	s := open(t, Options{Space: func() (int64, int64, error) {

@@ -26,14 +26,14 @@ func (s *Store) Delete(ctx context.Context, d artifact.Digest) error {
 // second, it leaves one that may have been put in the second before t.
 //
 // S3 has no request for "remove it if it is older than". So there is a window:
-// the service is asked for the time of a blob, somebody puts the blob again,
+// the service is asked for the time of a blob, somebody puts or touches the blob,
 // and the request to remove it, sent for the older time, hits the new one. It
 // is one round trip wide, opens for blobs only that are unused and past the
-// grace of a collection, and somebody has to put the very same bytes in it.
+// grace of a collection, and somebody has to want the very same bytes in it.
 // This is what is done about it:
 //
 //   - Within one Store it cannot happen: flights keeps a blob that is being put
-//     from being removed, and the other way round. So a bucket that one server
+//     or touched from being removed, and the other way round. So a bucket that one server
 //     writes to has no window.
 //   - Other servers are told apart by the ETag, which the removal names with
 //     If-Match. It differs after a put where objects are encrypted by keys of

@@ -70,6 +70,7 @@ func TestContract(t *testing.T) {
 		"session token":  {SessionToken: "token/+="},
 		"other ETags":    {RandomETags: true},
 		"no If-Match":    {RefuseIfMatch: true},
+		"no copies":      {RefuseCopy: true},
 		"pages of three": {MaxKeys: 3},
 	} {
 		t.Run(name, func(t *testing.T) {

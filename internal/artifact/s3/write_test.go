@@ -248,6 +248,59 @@ func TestDeleteBeforeLost(t *testing.T) {
 	}
 }
 
+// A copy is answered before it is done, and may fail after that.
+func TestTouchBreaks(t *testing.T) {
+	const refused = "<Error><Code>InternalError</Code><Message>try again</Message></Error>"
+	for name, tc := range map[string]struct {
+		fault s3test.Fault
+		kind  job.Kind // of the error; empty is none
+	}{
+		"a failure in a success":        {s3test.Fault{Status: 200, Body: refused}, ""},
+		"failures in successes":         {s3test.Fault{Status: 200, Body: refused, Times: -1}, job.KindUnavailable},
+		"its answer is cut":             {s3test.Fault{After: 60, Cut: true}, ""},
+		"out of order":                  {s3test.Fault{Status: 503}, ""},
+		"forbidden":                     {s3test.Fault{Status: 403, Code: "AccessDenied"}, job.KindConfig},
+		"a page of somebody else":       {s3test.Fault{Status: 200, Body: "<html>hello"}, job.KindConfig},
+		"a document of somebody else":   {s3test.Fault{Status: 200, Body: "<a></a>"}, job.KindConfig},
+		"a success of nothing":          {s3test.Fault{Status: 200}, job.KindConfig},
+		"removed by somebody meanwhile": {s3test.Fault{Status: 404, Code: "NoSuchKey"}, job.KindNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := s3test.New(t, s3test.Options{})
+			s := open(t, server, nil)
+			d := put(t, s, []byte("old"))
+			server.SetTime(s.key(d), time.Now().Add(-24*time.Hour))
+			server.Fail(tc.fault)
+			err := s.Touch(t.Context(), d)
+			if (err != nil) != (tc.kind != "") || err != nil && job.KindOf(err) != tc.kind {
+				t.Fatalf("the error is %v", err)
+			}
+			if info, statErr := s.Stat(t.Context(), d); err == nil && (statErr != nil || time.Since(info.ModTime) > time.Hour) {
+				t.Errorf("its time is %v, %v", info.ModTime, statErr)
+			}
+		})
+	}
+}
+
+// A blob that is being renewed is not removed, and the other way round.
+func TestTouchRace(t *testing.T) {
+	server := s3test.New(t, s3test.Options{})
+	s := open(t, server, nil)
+	d := put(t, s, []byte("old"))
+	server.SetTime(s.key(d), time.Now().Add(-24*time.Hour))
+	touched := make(chan error, 1)
+	server.Fail(s3test.Fault{Match: s3test.Method(http.MethodDelete), Before: func() {
+		go func() { touched <- s.Touch(context.Background(), d) }()
+	}})
+	if _, err := s.DeleteBefore(t.Context(), d, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	// It waited for the removal, and knows of it.
+	if err := <-touched; !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // Services that say of what is not there that it is not.
 func TestDeleteMissing(t *testing.T) {
 	server := s3test.New(t, s3test.Options{})

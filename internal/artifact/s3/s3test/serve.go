@@ -92,8 +92,38 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request, key string) error
 	data, _ := io.ReadAll(r.Body) // read already
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if source := r.Header.Get("X-Amz-Copy-Source"); source != "" {
+		return s.copy(w, r, source, key)
+	}
 	w.Header().Set("Etag", s.put(key, data).etag)
 	return nil
+}
+
+// copy makes an object of another one. The caller holds the lock.
+func (s *Server) copy(w http.ResponseWriter, r *http.Request, source, key string) error {
+	if s.o.RefuseCopy {
+		return &refused{501, "NotImplemented", "A header you provided implies functionality that is not implemented.", ""}
+	}
+	source, err := url.PathUnescape(source)
+	from, ok := strings.CutPrefix(source, "/"+s.o.Bucket+"/")
+	if err != nil || !ok {
+		return &refused{400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", ""}
+	}
+	if from == key && r.Header.Get("X-Amz-Metadata-Directive") != "REPLACE" {
+		return &refused{400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself" +
+			" without changing the object's metadata, storage class, website redirect location or encryption attributes.", ""}
+	}
+	o, ok := s.objects[from]
+	if !ok {
+		return &refused{404, "NoSuchKey", "The specified key does not exist.", ""}
+	}
+	made := s.put(key, o.data)
+	return writeXML(w, http.StatusOK, copyResult{LastModified: made.modTime.Format(dateLayout), ETag: made.etag})
+}
+
+type copyResult struct {
+	XMLName            xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyObjectResult"`
+	LastModified, ETag string
 }
 
 func (s *Server) remove(w http.ResponseWriter, r *http.Request, key string) error {

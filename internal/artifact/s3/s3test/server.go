@@ -44,6 +44,8 @@ type Options struct {
 	RandomETags bool
 	// RefuseIfMatch has a DELETE with If-Match answered as not implemented.
 	RefuseIfMatch bool
+	// RefuseCopy has a copy answered as not implemented.
+	RefuseCopy bool
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
