@@ -14,13 +14,26 @@ import (
 	"github.com/takovm/tako/internal/store"
 )
 
-// file stores an input file and answers how a request names it.
-func (s *Service) file(ctx context.Context, p job.Principal, f api.FileSource) (job.InputFile, error) {
+// inputs finds the input files of one call. The jobs of a batch often share
+// theirs, which are touched once then.
+type inputs struct {
+	*Service
+	caller  job.Principal
+	touched map[string]bool // digests
+}
+
+func (s *Service) inputs(p job.Principal) *inputs {
+	return &inputs{Service: s, caller: p, touched: map[string]bool{}}
+}
+
+// file stores an input file, or touches one that is there, and answers how a
+// request names it.
+func (s *inputs) file(ctx context.Context, f api.FileSource) (job.InputFile, error) {
 	switch {
 	case f.Artifact != nil:
-		return s.fromArtifact(ctx, p, f)
+		return s.fromArtifact(ctx, f)
 	case f.Upload != "":
-		return s.fromUpload(ctx, p, f)
+		return s.fromUpload(ctx, f)
 	case f.Open != nil:
 		content, err := f.Open()
 		if err != nil {
@@ -40,12 +53,36 @@ func (s *Service) put(ctx context.Context, path string, content io.Reader) (job.
 	return job.InputFile{Path: path, SizeBytes: size, SHA256: string(d)}, nil
 }
 
-func (s *Service) fromArtifact(ctx context.Context, p job.Principal, f api.FileSource) (job.InputFile, error) {
-	r, err := s.Jobs.Get(ctx, p, f.Artifact.JobID)
+// touch keeps a file's content for the job that is to be stored: it may wait for
+// long, and what named the content so far may be gone by then.
+func (s *inputs) touch(ctx context.Context, f job.InputFile) error {
+	if s.touched[f.SHA256] {
+		return nil
+	}
+	err := s.Blobs.Touch(ctx, artifact.Digest(f.SHA256))
+	s.touched[f.SHA256] = err == nil
+	return err
+}
+
+// found answers a file whose content was there when from was recorded.
+func (s *inputs) found(ctx context.Context, f job.InputFile, from string) (job.InputFile, error) {
+	err := s.touch(ctx, f)
+	if errors.Is(err, artifact.ErrNotFound) {
+		err = job.Errorf(job.KindInvalid, "file %s: the content of %s is gone", f.Path, from)
+	}
+	if err != nil {
+		return job.InputFile{}, err
+	}
+	return f, nil
+}
+
+func (s *inputs) fromArtifact(ctx context.Context, f api.FileSource) (job.InputFile, error) {
+	r, err := s.Jobs.Get(ctx, s.caller, f.Artifact.JobID)
 	if err == nil {
 		for _, a := range r.Outcome.Artifacts {
 			if a.Name == f.Artifact.Name {
-				return job.InputFile{Path: f.Path, SizeBytes: a.SizeBytes, SHA256: a.SHA256}, nil
+				file := job.InputFile{Path: f.Path, SizeBytes: a.SizeBytes, SHA256: a.SHA256}
+				return s.found(ctx, file, "artifact "+f.Artifact.JobID+"/"+f.Artifact.Name)
 			}
 		}
 		err = store.ErrNotFound
@@ -56,9 +93,9 @@ func (s *Service) fromArtifact(ctx context.Context, p job.Principal, f api.FileS
 	return job.InputFile{}, err
 }
 
-func (s *Service) fromUpload(ctx context.Context, p job.Principal, f api.FileSource) (job.InputFile, error) {
+func (s *inputs) fromUpload(ctx context.Context, f api.FileSource) (job.InputFile, error) {
 	u, err := s.Store.Upload(ctx, f.Upload)
-	if err == nil && !p.Sees(u.Owner) {
+	if err == nil && !s.caller.Sees(u.Owner) {
 		err = store.ErrNotFound
 	}
 	if errors.Is(err, store.ErrNotFound) {
@@ -67,7 +104,7 @@ func (s *Service) fromUpload(ctx context.Context, p job.Principal, f api.FileSou
 	if err != nil {
 		return job.InputFile{}, err
 	}
-	return job.InputFile{Path: f.Path, SizeBytes: u.SizeBytes, SHA256: u.SHA256}, nil
+	return s.found(ctx, job.InputFile{Path: f.Path, SizeBytes: u.SizeBytes, SHA256: u.SHA256}, "upload "+u.ID)
 }
 
 // SaveUpload stores a file ahead of the job that wants it.

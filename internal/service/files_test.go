@@ -1,11 +1,16 @@
 package service_test
 
 import (
-	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/takovm/tako/internal/api"
+	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/artifact/disk"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
@@ -15,80 +20,113 @@ import (
 	"github.com/takovm/tako/internal/store/sqlite"
 )
 
-const patience = 30 * time.Second
+// desk is a service whose jobs wait: nobody takes them.
+type desk struct {
+	*service.Service
+	dir   string // of blobs
+	stale time.Time
+}
 
-// newService has jobs that nobody runs.
-func newService(t *testing.T) *service.Service {
+func newDesk(t *testing.T) *desk {
 	t.Helper()
-	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tako.db"), sqlite.Options{})
+	dir := t.TempDir()
+	records, err := sqlite.Open(t.Context(), filepath.Join(dir, "tako.db"), sqlite.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, records.Close()) })
+	d := &desk{dir: filepath.Join(dir, "blobs"), stale: time.Now().Add(-2 * artifact.MinGrace)}
+	blobs, err := disk.Open(disk.Options{Dir: d.dir, Reserve: disk.Reserve{Bytes: -1}})
+	must(t, err)
+	t.Cleanup(func() { must(t, blobs.Close()) })
+	types := jobtype.New(config.Default(dir))
+	d.Service = &service.Service{
+		Jobs:  queue.New(queue.Options{Store: records, Types: types, Slots: queue.NewSlots(queue.Budget{Slots: 1})}),
+		Store: records, Blobs: blobs, Types: types, MaxUpload: 1 << 20,
+	}
+	return d
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Errorf("closing the store: %v", err)
-		}
-	})
-	types := jobtype.New(config.Default(t.TempDir()))
-	return &service.Service{Store: st, Jobs: queue.New(queue.Options{
-		Store: st, Slots: queue.NewSlots(queue.Budget{}), Types: types, Node: store.Node{Name: "here"},
-	})}
 }
 
-func submitted(t *testing.T, s *service.Service, p job.Principal) job.Record {
+// old stores content long ago, as an upload, and as the input and an artifact of
+// a job that has ended.
+func (d *desk) old(t *testing.T, content string) (u store.Upload, ended job.Record) {
 	t.Helper()
-	req := job.Request{Code: "pass", Language: "python", Priority: 2, Retry: job.RetryInfrastructure}
-	r, err := s.Jobs.Submit(t.Context(), req, queue.Origin{Principal: p})
-	if err != nil {
-		t.Fatal(err)
+	u, err := d.SaveUpload(t.Context(), job.Principal{}, strings.NewReader(content))
+	must(t, err)
+	ended = job.Record{
+		ID: "ended", Status: job.Running, Sync: true, CreatedAt: d.stale, StartedAt: d.stale, JobType: "default",
+		Request: job.Request{Language: "python", Code: "x", Files: []job.InputFile{{Path: "a", SizeBytes: u.SizeBytes, SHA256: u.SHA256}}},
 	}
-	return r
+	claim, _, err := d.Store.Begin(t.Context(), ended, store.Node{Name: "here", Lease: time.Minute})
+	must(t, err)
+	out := job.Outcome{Artifacts: []job.Artifact{{Name: "b", SizeBytes: u.SizeBytes, SHA256: u.SHA256}}}
+	must(t, d.Store.Finish(t.Context(), claim, job.Succeeded, out))
+	must(t, os.Chtimes(d.path(u.SHA256), d.stale, d.stale))
+	return u, ended
 }
 
-// follow reads a log to its end, and reports what there was after a number.
-func follow(ctx context.Context, s *service.Service, p job.Principal, id string, after int64) (events []job.Event, err error) {
-	for e, err := range s.Events(ctx, p, id, after, true) {
-		if err != nil {
-			return events, err
+func (d *desk) path(sha256 string) string { return filepath.Join(d.dir, sha256[:2], sha256) }
+
+// ways are those in which a new job comes to have content that is there already.
+func ways(d *desk, u store.Upload, ended job.Record) map[string]func(t *testing.T) error {
+	submit := func(f api.FileSource) func(t *testing.T) error {
+		return func(t *testing.T) error {
+			f.Path = "in"
+			_, err := d.Submit(t.Context(), job.Principal{}, submission(f))
+			return err
 		}
-		events = append(events, e)
 	}
-	return events, ctx.Err()
-}
-
-// A browser's EventSource connects again after the end, with the end's number.
-func TestFollowAfterTheEnd(t *testing.T) {
-	s, p := newService(t), job.Principal{Owner: "a", Name: "a"}
-	r := submitted(t, s, p)
-	if _, err := s.Jobs.Cancel(t.Context(), p, r.ID); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	events, err := follow(ctx, s, p, r.ID, 0)
-	if err != nil || len(events) == 0 || events[len(events)-1].Type != job.EventEnd {
-		t.Fatalf("the log: %+v, %v", events, err)
-	}
-	if events, err = follow(ctx, s, p, r.ID, events[len(events)-1].Seq); err != nil || len(events) > 0 {
-		t.Errorf("after the end: %+v, %v", events, err)
+	return map[string]func(t *testing.T) error{
+		"an upload":   submit(api.FileSource{Upload: u.ID}),
+		"an artifact": submit(api.FileSource{Artifact: &api.ArtifactRef{JobID: ended.ID, Name: "b"}}),
+		"a rerun": func(t *testing.T) error {
+			_, err := d.Rerun(t.Context(), job.Principal{}, ended.ID, api.Derivation{})
+			return err
+		},
+		"a batch": func(t *testing.T) error {
+			item := submission(api.FileSource{Path: "in", Upload: u.ID})
+			_, err := d.SubmitBatch(t.Context(), job.Principal{}, api.BatchSubmission{Items: []api.Submission{item, item}})
+			return err
+		},
 	}
 }
 
-// Whoever reads on from beyond the end is let go when the job ends.
-func TestFollowFromBeyondTheEnd(t *testing.T) {
-	s, p := newService(t), job.Principal{Owner: "a", Name: "a"}
-	r := submitted(t, s, p)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	left := make(chan error, 1)
-	go func() {
-		_, err := follow(ctx, s, p, r.ID, 1000)
-		left <- err
-	}()
-	if _, err := s.Jobs.Cancel(t.Context(), p, r.ID); err != nil {
-		t.Fatal(err)
+func submission(f api.FileSource) api.Submission {
+	return api.Submission{
+		Request: job.Request{Language: "python", Code: "x", Priority: 2, Retry: job.RetryInfrastructure},
+		Files:   []api.FileSource{f},
 	}
-	if err := <-left; err != nil {
-		t.Errorf("the reader waited until %v", err)
+}
+
+// What a job is to have is as young as if it had been stored for it: what named
+// it so far may be gone before the job is.
+func TestContentIsKeptForNewJobs(t *testing.T) {
+	d := newDesk(t)
+	u, ended := d.old(t, "content")
+	for name, again := range ways(d, u, ended) {
+		must(t, os.Chtimes(d.path(u.SHA256), d.stale, d.stale))
+		if err := again(t); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if info, err := os.Stat(d.path(u.SHA256)); err != nil || !info.ModTime().After(d.stale.Add(artifact.MinGrace)) {
+			t.Errorf("%s: it is as old as before: %v", name, err)
+		}
+	}
+}
+
+// Content that is gone is said at once, and not by a job that fails for it.
+func TestContentIsGone(t *testing.T) {
+	d := newDesk(t)
+	u, ended := d.old(t, "content")
+	must(t, os.Remove(d.path(u.SHA256)))
+	for name, again := range ways(d, u, ended) {
+		if err := again(t); !errors.Is(err, api.ErrNoReplay) && job.KindOf(err) != job.KindInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

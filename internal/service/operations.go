@@ -24,9 +24,9 @@ func newID() string {
 
 // SubmitBatch stores all jobs of a batch, or none.
 func (s *Service) SubmitBatch(ctx context.Context, p job.Principal, b api.BatchSubmission) (store.Batch, error) {
-	requests := make([]job.Request, len(b.Items))
+	requests, inputs := make([]job.Request, len(b.Items)), s.inputs(p)
 	for i, item := range b.Items {
-		req, _, err := s.request(ctx, p, item)
+		req, _, err := inputs.request(ctx, item)
 		if err != nil {
 			return store.Batch{}, &api.ItemError{Index: i, Err: err}
 		}

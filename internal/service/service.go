@@ -50,7 +50,7 @@ func origin(p job.Principal, c api.Caller) queue.Origin {
 
 // Execute runs a job while the caller waits.
 func (s *Service) Execute(ctx context.Context, p job.Principal, sub api.Submission) (job.Record, error) {
-	req, o, err := s.request(ctx, p, sub)
+	req, o, err := s.inputs(p).request(ctx, sub)
 	if err != nil {
 		return job.Record{}, err
 	}
@@ -59,7 +59,7 @@ func (s *Service) Execute(ctx context.Context, p job.Principal, sub api.Submissi
 
 // Submit accepts a job for later.
 func (s *Service) Submit(ctx context.Context, p job.Principal, sub api.Submission) (job.Record, error) {
-	req, o, err := s.request(ctx, p, sub)
+	req, o, err := s.inputs(p).request(ctx, sub)
 	if err != nil {
 		return job.Record{}, err
 	}
@@ -67,15 +67,15 @@ func (s *Service) Submit(ctx context.Context, p job.Principal, sub api.Submissio
 }
 
 // request is a submission with its files stored.
-func (s *Service) request(ctx context.Context, p job.Principal, sub api.Submission) (job.Request, queue.Origin, error) {
+func (s *inputs) request(ctx context.Context, sub api.Submission) (job.Request, queue.Origin, error) {
 	req := sub.Request
 	if err := s.room(); err != nil {
 		return req, queue.Origin{}, err
 	}
-	o := origin(p, sub.Caller)
+	o := origin(s.caller, sub.Caller)
 	o.IdempotencyKey = sub.IdempotencyKey
 	for _, f := range sub.Files {
-		file, err := s.file(ctx, p, f)
+		file, err := s.file(ctx, f)
 		if err != nil {
 			return req, o, err
 		}
@@ -149,8 +149,9 @@ func (s *Service) derive(ctx context.Context, id string, how job.Relationship, d
 	if !parent.Status.Terminal() {
 		return job.Record{}, api.ErrNotEnded
 	}
+	inputs := s.inputs(p)
 	for _, f := range parent.Request.Files {
-		if _, err := s.Blobs.Stat(ctx, artifact.Digest(f.SHA256)); errors.Is(err, artifact.ErrNotFound) {
+		if err := inputs.touch(ctx, f); errors.Is(err, artifact.ErrNotFound) {
 			return job.Record{}, api.ErrNoReplay
 		} else if err != nil {
 			return job.Record{}, err
