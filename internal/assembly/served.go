@@ -61,6 +61,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	if err != nil {
 		return nil, err
 	}
+	s.warn(cfg)
 	engine := local.Engine.Info()
 	s.metrics = metrics.New(opts.Version, engine.Name, engine.Version)
 	node, err := server.Node(cfg.DataDir)
@@ -84,6 +85,15 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	}
 	s.watch(cfg)
 	return s, nil
+}
+
+// warn tells of what works for one server and not for two. Nobody but the
+// operator can know how many there are to be.
+func (s *served) warn(cfg *config.Config) {
+	if cfg.DatabaseURL != "" && cfg.BlobURL == "" {
+		s.log.Warn("records are in PostgreSQL and files on this machine's disk: one server may use this database; "+
+			"several need a blob_url that they share, or jobs fail for files that another server has", "files", filepath.Join(cfg.DataDir, "blobs"))
+	}
 }
 
 // OpenStore opens the database that the configuration names.

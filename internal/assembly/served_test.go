@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -30,5 +31,25 @@ func TestReserveIsForJobs(t *testing.T) {
 	}
 	if s.room() == nil {
 		t.Error("new work is accepted")
+	}
+}
+
+// Servers that share records and not files would fail each other's jobs.
+func TestWarnOfSeparateFiles(t *testing.T) {
+	for name, tc := range map[string]struct {
+		database, blobs string
+		warned          bool
+	}{
+		"all on the disk":           {"", "", false},
+		"files in a bucket":         {"", "s3://bucket?region=a", false},
+		"records elsewhere":         {"postgres://host/tako", "", true},
+		"both where all can see it": {"postgres://host/tako", "s3://bucket?region=a", false},
+	} {
+		var said strings.Builder
+		s := &served{log: slog.New(slog.NewTextHandler(&said, nil))}
+		s.warn(&config.Config{DatabaseURL: config.Secret(tc.database), BlobURL: tc.blobs})
+		if got := strings.Contains(said.String(), "level=WARN") && strings.Contains(said.String(), "blob_url"); got != tc.warned {
+			t.Errorf("%s: it says %q", name, &said)
+		}
 	}
 }

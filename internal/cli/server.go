@@ -21,6 +21,10 @@ The server listens on 127.0.0.1:8000 and refuses any other address as long as
 nobody has to authenticate. Records and the queue are in the data directory,
 which one server uses at a time; tako run works beside it.
 
+Several servers can share their work: with one PostgreSQL database
+(--database-url) and, since each of them runs jobs whose files another has
+taken, one bucket for files (blob_url).
+
 SIGTERM or SIGINT stop it: it takes no more work, lets what runs go on for up
 to 30 seconds, hands the rest back to the queue and exits with 0. A second
 signal ends it at once; nothing that was accepted is lost by that, either.`
