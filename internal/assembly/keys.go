@@ -3,7 +3,6 @@ package assembly
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/takovm/tako/internal/api"
@@ -17,9 +16,10 @@ import (
 // asks no server.
 type Keys struct{ store store.Store }
 
-// OpenKeys opens the database, beside a server or without one.
+// OpenKeys opens the database, beside a server or without one. One whose tables
+// are another version's is job.KindConfig.
 func OpenKeys(ctx context.Context, cfg *config.Config) (*Keys, error) {
-	st, err := OpenStore(ctx, cfg, slog.New(slog.DiscardHandler))
+	st, err := openBeside(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

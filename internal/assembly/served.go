@@ -101,21 +101,34 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store
 	if cfg.DatabaseURL != "" {
 		return postgres.Open(ctx, cfg.DatabaseURL.Reveal(), postgres.Options{Logger: log, Fault: fault()})
 	}
-	dir := filepath.Join(cfg.DataDir, "db")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	file := databaseFile(cfg)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "making the folder of the database: %w", err)
 	}
-	return sqlite.Open(ctx, filepath.Join(dir, "tako.db"), sqlite.Options{Logger: log, Fault: fault()})
+	return sqlite.Open(ctx, file, sqlite.Options{Logger: log, Fault: fault()})
 }
+
+// openBeside opens the database for a command that may work beside a server. It
+// brings nothing up to date under that.
+func openBeside(ctx context.Context, cfg *config.Config) (store.Store, error) {
+	check := func() error { return sqlite.CheckSchema(ctx, databaseFile(cfg)) }
+	if cfg.DatabaseURL != "" {
+		check = func() error { return postgres.CheckSchema(ctx, cfg.DatabaseURL.Reveal()) }
+	}
+	if err := check(); err != nil {
+		return nil, err
+	}
+	return OpenStore(ctx, cfg, slog.New(slog.DiscardHandler))
+}
+
+// databaseFile is where SQLite keeps its database.
+func databaseFile(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "db", "tako.db") }
 
 // openBlobs opens where files are kept, and the same for those of jobs that were
 // accepted. The disk below the data directory is watched in any case: the
 // database is there.
 func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (blobs, accepted artifact.Store, err error) {
-	reserve := disk.Reserve{Bytes: int64(cfg.DiskReserve), Percent: cfg.DiskReservePercent}
-	if reserve == (disk.Reserve{}) {
-		reserve.Bytes = -1
-	}
+	reserve := reserveOf(cfg)
 	local, err := disk.Open(disk.Options{Dir: filepath.Join(cfg.DataDir, "blobs"), Reserve: reserve})
 	if err != nil {
 		return nil, nil, err
@@ -137,6 +150,15 @@ func (s *served) openBlobs(cfg *config.Config, undo *lifecycle.Undo) (blobs, acc
 	}
 	undo.Add(bucket.Close)
 	return bucket, bucket.Accepted(), nil
+}
+
+// reserveOf is what stays free of the data directory's disk.
+func reserveOf(cfg *config.Config) disk.Reserve {
+	reserve := disk.Reserve{Bytes: int64(cfg.DiskReserve), Percent: cfg.DiskReservePercent}
+	if reserve == (disk.Reserve{}) {
+		reserve.Bytes = -1
+	}
+	return reserve
 }
 
 // room refuses new work while there is hardly any room on the disk: what was

@@ -11,7 +11,8 @@ func (a *app) newBackupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backup DIRECTORY", Short: "Copy records, queue and files while the server runs", Args: oneID("directory"),
 		Long: `Make a new directory with a consistent copy of the database and of all files, each
-verified, while the server goes on. To restore it, stop the server and let its
+verified, while the server goes on. The server's disk is not filled: what
+disk_reserve keeps free stays free. To restore it, stop the server and let its
 data_dir be that directory; images and snapshots are made again. Records in
 PostgreSQL are backed up with pg_dump.`,
 		Example: "  tako backup /var/backups/tako-2026-11-24",
@@ -26,7 +27,12 @@ PostgreSQL are backed up with pg_dump.`,
 		if err != nil {
 			return &exitError{code: exitFailed, msg: err.Error()}
 		}
-		return r.say(b, func() { r.printf("%s: the database and %d files (%d MiB)\n", b.Target, b.Blobs, b.Bytes>>20) })
+		return r.say(b, func() {
+			r.printf("%s: the database and %d files (%d MiB)\n", b.Target, b.Blobs, b.Bytes>>20)
+			if b.Missing > 0 {
+				r.printf("%d files were removed before they could be copied\n", b.Missing)
+			}
+		})
 	}
 	return cmd
 }
