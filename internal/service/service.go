@@ -149,7 +149,7 @@ func (s *Service) derive(ctx context.Context, id string, how job.Relationship, d
 	if !parent.Status.Terminal() {
 		return job.Record{}, api.ErrNotEnded
 	}
-	inputs := s.inputs(p)
+	inputs := s.inputs(o.Principal)
 	for _, f := range parent.Request.Files {
 		if err := inputs.touch(ctx, f); errors.Is(err, artifact.ErrNotFound) {
 			return job.Record{}, api.ErrNoReplay
