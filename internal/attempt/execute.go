@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ type Executor struct {
 	Blobs  Blobs
 	Engine engine.Info
 	Host   string // the name of this node, for records
+	// MaxLog bounds a job's log of events, in bytes; 0 is no bound.
+	MaxLog int64
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Log is told what no record says; default nobody.
@@ -101,7 +104,7 @@ func (e *Executor) stream(ctx context.Context, a runner.Attempt, p *pump) (*runn
 	}()
 	defer func() { stop(); <-stopped }()
 	return e.Runner.Run(ctx, a, runner.Sinks{
-		Stdout: p.stdout(), Stderr: p.stderr(), Keep: true,
+		Stdout: p.stdout(), Stderr: p.stderr(), Live: e.live(), Keep: true,
 		Artifact: func(name string, size int64, r io.Reader) error {
 			if _, _, err := e.Blobs.Put(ctx, r, size); err != nil {
 				return fmt.Errorf("keeping %s: %w", name, err)
@@ -109,6 +112,15 @@ func (e *Executor) stream(ctx context.Context, a runner.Attempt, p *pump) (*runn
 			return nil
 		},
 	})
+}
+
+// live is how much of each stream goes into the log: one byte more than it
+// takes, so that it says what it does not hold.
+func (e *Executor) live() int64 {
+	if e.MaxLog <= 0 {
+		return math.MaxInt64
+	}
+	return e.MaxLog + 1
 }
 
 // infrastructure reports an error that another attempt may not have.

@@ -29,7 +29,10 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 	if err := o.program(a, cfg, src, stdin); err != nil {
 		return nil, err
 	}
-	steps := []func(*runner.Attempt) error{o.inputData, o.inputFiles, o.environment, o.times, o.sizes}
+	if err := o.inputData(a, cfg.MaxInputBytes); err != nil {
+		return nil, err
+	}
+	steps := []func(*runner.Attempt) error{o.inputFiles, o.environment, o.times, o.sizes}
 	for _, step := range steps {
 		if err := step(a); err != nil {
 			return nil, err
@@ -49,7 +52,7 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 
 // program finds the code: -c, a command, standard input or a file.
 func (o *runOptions) program(a *runner.Attempt, cfg *config.Config, src source, stdin io.Reader) error {
-	limit := min(cfg.MaxCodeBytes, runner.MaxCode)
+	limit := cfg.MaxCodeBytes
 	if !slices.Contains([]string{"", "python", "node", "bash"}, o.language) {
 		return usageError("unknown language %q: it is one of python, node, bash, as the environment has them", o.language)
 	}
@@ -109,7 +112,7 @@ func tooLong(name string, limit int64) error {
 }
 
 // inputData takes --input: JSON that starts like an object, else a file.
-func (o *runOptions) inputData(a *runner.Attempt) error {
+func (o *runOptions) inputData(a *runner.Attempt, most int64) error {
 	if o.input == "" {
 		return nil
 	}
@@ -120,12 +123,12 @@ func (o *runOptions) inputData(a *runner.Attempt) error {
 			return usageError("--input: %s (JSON input starts with {)", err)
 		}
 		defer f.Close()
-		if data, err = io.ReadAll(io.LimitReader(f, runner.MaxInput+1)); err != nil {
+		if data, err = io.ReadAll(io.LimitReader(f, most+1)); err != nil {
 			return usageError("--input: reading %s: %s", o.input, pathCause(err))
 		}
 	}
-	if len(data) > runner.MaxInput {
-		return usageError("--input is longer than %d bytes; copy it in with --file", runner.MaxInput)
+	if int64(len(data)) > most {
+		return usageError("--input is longer than %d bytes (max_input_bytes); copy it in with --file", most)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(data, &object); err != nil {

@@ -40,7 +40,7 @@ func scripts(t *testing.T) string {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"a.py": "print(1)", "a.js": "console.log(1)", "a.sh": "echo", "A.MJS": "1", "noext": "x = 1", "empty.py": " \n", "input.json": `{"k": 1}`,
-		"array.json": "[1]", "long.py": strings.Repeat("#", 100_001), "a:b": "colon",
+		"array.json": "[1]", "long.py": strings.Repeat("#", 102_401), "a:b": "colon",
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}

@@ -228,6 +228,7 @@ func watchdog(req *job.Request, t job.Type) time.Duration {
 // store does not take becomes a failure that it does.
 func (j *Jobs) finish(ctx context.Context, c store.Claim, ended job.Ended, letter bool) (job.Record, error) {
 	r := c.Record
+	c.MaxLog = j.opts.MaxEventLog
 	report := j.opts.Store.Finish
 	if letter {
 		report = j.opts.Store.GiveUp

@@ -65,12 +65,19 @@ func (r *run) executionTimeout() {
 	by := job.EndedBy{Actor: job.ActorTimeout, Limit: "timeout", Signal: "SIGKILL"}
 	if r.exit != nil {
 		by.Signal = signalName(r.exit.Status)
-		r.exitCode()
 	}
+	r.result.ExitCode = new(timeoutCode) // whatever the program made of SIGTERM
 	r.end(job.Timeout, job.PhaseExecution, by, "execution_timeout",
 		fmt.Sprintf("Code execution exceeded time limit (%ss) (startup: %dms, execution: %dms)",
 			seconds(r.attempt.Limits.Execution), t.Startup.Milliseconds(), t.Execution.Milliseconds()))
 }
+
+// timeoutCode is timeout(1)'s, and neverRanCode that of a program that did not
+// run to an end of its own: the contract's.
+const (
+	timeoutCode  = 124
+	neverRanCode = -1
+)
 
 func seconds(d time.Duration) string {
 	return fmt.Sprintf("%g", d.Seconds())

@@ -48,8 +48,8 @@ type run struct {
 
 func newRun(a Attempt, sinks Sinks) *run {
 	r := &run{attempt: a, sinks: sinks, clock: clock{begun: time.Now()}, result: Result{Environment: a.Environment}}
-	r.stdout = &capture{limit: a.Limits.Stdout, live: sinks.Stdout, keepHead: sinks.Keep}
-	r.stderr = &capture{limit: a.Limits.Stderr, live: sinks.Stderr, keepHead: sinks.Keep, wantTail: true}
+	r.stdout = &capture{limit: a.Limits.Stdout, live: sinks.Stdout, liveLimit: sinks.Live, keepHead: sinks.Keep}
+	r.stderr = &capture{limit: a.Limits.Stderr, live: sinks.Stderr, liveLimit: sinks.Live, keepHead: sinks.Keep, wantTail: true}
 	return r
 }
 
@@ -66,6 +66,9 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 	fault := r.conclude(ctx, err)
 	if r.box != nil {
 		r.result.Leftovers = r.box.Destroy()
+	}
+	if r.result.ExitCode == nil {
+		r.result.ExitCode = new(neverRanCode)
 	}
 	r.result.Timing = r.clock.timing(r.result.Timing.PhaseAtExit)
 	return &r.result, fault

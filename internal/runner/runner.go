@@ -16,11 +16,11 @@ import (
 
 // Limits of what an attempt may ask for.
 const (
-	MaxCode  = 100_000   // bytes of code, as the API has it in characters
-	MaxInput = 1_048_576 // bytes of input data
+	MaxCode  = 10 << 20  // bytes of code; as much as a configuration may allow
+	MaxInput = 100 << 20 // bytes of input data, likewise
 	MaxArgs  = 64
-	MaxArg   = 4096 // bytes of one argument
-	MaxEnv   = 64
+	MaxArg   = 4096     // bytes of one argument
+	MaxEnv   = 1024     // a request's and its job type's together
 	MaxValue = 32 << 10 // bytes of one environment value
 	MaxFiles = 100
 )
@@ -62,10 +62,11 @@ type File struct {
 
 // Sinks take what an attempt produces while it runs. A nil sink takes nothing.
 type Sinks struct {
-	// Stdout and Stderr get each stream live, at most the limit's bytes of it.
-	// A sink that fails gets no more, and Result.Lost says so; the attempt goes
+	// Stdout and Stderr get each stream live, at most Live bytes of it; 0 is as
+	// much as the limits have kept. A sink that fails gets no more, and Result.Lost says so; the attempt goes
 	// on.
 	Stdout, Stderr io.Writer
+	Live           int64
 	// Keep puts the streams into the Result, too.
 	Keep bool
 	// Artifact takes one file of /output: exactly size bytes from r, or an

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"sync"
@@ -23,12 +24,14 @@ type Stream struct {
 // tailSize is how much of the end of a stream is looked at for a traceback.
 const tailSize = 8 << 10
 
-// capture passes the first limit bytes of a stream on, keeps them if it is
-// asked to, and remembers the tail while it is still told about it. It holds
-// at most limit + tailSize bytes, whatever is written.
+// capture keeps the first limit bytes of a stream, if it is asked to, passes
+// those or the first liveLimit bytes on, and remembers the tail while it is
+// still told about it. It holds at most limit + tailSize bytes, whatever is
+// written.
 type capture struct {
-	limit    int64
-	keepHead bool
+	limit     int64
+	liveLimit int64 // 0 is limit
+	keepHead  bool
 	// wantTail keeps the stream coming after the limit, for its tail.
 	wantTail bool
 	live     io.Writer // nil once it failed; used by Write alone
@@ -43,9 +46,9 @@ type capture struct {
 
 // Write never fails, except that it asks for silence when no more is needed.
 func (c *capture) Write(p []byte) (int, error) {
-	kept, enough := c.keep(p)
-	if len(kept) > 0 && c.live != nil {
-		if _, err := c.live.Write(kept); err != nil {
+	passed, enough := c.keep(p)
+	if len(passed) > 0 && c.live != nil {
+		if _, err := c.live.Write(passed); err != nil {
 			c.live = nil
 			c.mu.Lock()
 			c.err = err
@@ -58,23 +61,28 @@ func (c *capture) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// keep returns the part of p that is within the limit, and whether no more of
+// keep returns the part of p that is to be passed on, and whether no more of
 // the stream is needed.
-func (c *capture) keep(p []byte) (kept []byte, enough bool) {
+func (c *capture) keep(p []byte) (passed []byte, enough bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, true
 	}
-	if room := c.limit - c.seen; room > 0 {
-		kept = p[:min(int64(len(p)), room)]
-	}
+	live := cmp.Or(c.liveLimit, c.limit)
+	passed = c.within(live, p)
 	if c.keepHead {
-		c.head.Write(kept)
+		c.head.Write(c.within(c.limit, p))
 	}
 	c.seen += int64(len(p))
 	c.keepTail(p)
-	return kept, c.seen > c.limit && (!c.wantTail || c.seen > c.limit+tailPatience)
+	most := max(c.limit, live)
+	return passed, c.seen > most && (!c.wantTail || c.seen > most+tailPatience)
+}
+
+// within is the part of p that is among the first limit bytes of the stream.
+func (c *capture) within(limit int64, p []byte) []byte {
+	return p[:max(0, min(int64(len(p)), limit-c.seen))]
 }
 
 // tailPatience is how far beyond the limit a stream is still read for its

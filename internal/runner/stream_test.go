@@ -205,3 +205,22 @@ func TestCaptureProperties(t *testing.T) {
 		}
 	})
 }
+
+// What is passed on live may be more than what is kept, or less.
+func TestLiveLimit(t *testing.T) {
+	for liveLimit, want := range map[int64]string{0: "12345", 3: "123", 7: "1234567", 100: "1234567890"} {
+		var live bytes.Buffer
+		c := &capture{limit: 5, liveLimit: liveLimit, live: &live, keepHead: true}
+		for _, p := range []string{"1234", "567", "890"} {
+			if _, err := c.Write([]byte(p)); err != nil && !errors.Is(err, guest.ErrDiscard) {
+				t.Fatal(err)
+			}
+		}
+		if live.String() != want {
+			t.Errorf("live up to %d: %q, want %q", liveLimit, live.String(), want)
+		}
+		if s := c.stream(10); !s.Truncated || int64(len(s.Kept)) > 5 {
+			t.Errorf("kept %q", s.Kept)
+		}
+	}
+}

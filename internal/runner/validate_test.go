@@ -41,7 +41,7 @@ func TestValidate(t *testing.T) {
 		"no code":               {func(a *Attempt) { a.Code = nil }, "code is empty"},
 		"blank code":            {func(a *Attempt) { a.Code = []byte(" \n\t") }, "code is empty"},
 		"most code":             {func(a *Attempt) { a.Code = make([]byte, MaxCode) }, ""},
-		"too much code":         {func(a *Attempt) { a.Code = make([]byte, MaxCode+1) }, "the code has 100001 bytes"},
+		"too much code":         {func(a *Attempt) { a.Code = make([]byte, MaxCode+1) }, "the code has 10485761 bytes"},
 		"command without code":  {func(a *Attempt) { a.Command, a.Code, a.Language = []string{"ls"}, nil, "" }, ""},
 		"most input":            {func(a *Attempt) { a.Input = make(json.RawMessage, MaxInput) }, ""},
 		"too much input":        {func(a *Attempt) { a.Input = make(json.RawMessage, MaxInput+1) }, "the input has"},
@@ -67,7 +67,7 @@ func TestValidate(t *testing.T) {
 			for i := range MaxEnv + 1 {
 				a.Env[fmt.Sprint("V", i)] = ""
 			}
-		}, "65 environment variables"},
+		}, "1025 environment variables"},
 		"most files":          {func(a *Attempt) { a.Files = files(MaxFiles) }, ""},
 		"too many files":      {func(a *Attempt) { a.Files = files(MaxFiles + 1) }, "101 input files"},
 		"the same file twice": {func(a *Attempt) { a.Files = append(files(3), File{Path: "f1"}) }, `"f1" is there already`},

@@ -240,6 +240,8 @@ type Claim struct {
 	// Cancelled is closed when somebody asks for the end of this job, and when
 	// the claim is found to be lost.
 	Cancelled <-chan struct{}
+	// MaxLog is Append's max for the events that Finish and GiveUp add.
+	MaxLog int64
 }
 
 // Events are the logs of jobs.

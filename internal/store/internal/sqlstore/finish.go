@@ -37,7 +37,7 @@ func (s *Store) Finish(ctx context.Context, c store.Claim, status job.Status, ou
 		if err != nil {
 			return err
 		}
-		return t.end(ctx, &r, status, out, more...)
+		return t.end(ctx, &r, status, out, fit(&r, unsaid(&r, more), c.MaxLog)...)
 	})
 	return s.reported(c, "ending a job", err)
 }
@@ -58,7 +58,7 @@ func (s *Store) GiveUp(ctx context.Context, c store.Claim, status job.Status, ou
 		if err := t.letter(ctx, &r, *out.Error); err != nil {
 			return err
 		}
-		return t.end(ctx, &r, status, out, more...)
+		return t.end(ctx, &r, status, out, fit(&r, unsaid(&r, more), c.MaxLog)...)
 	})
 	return s.reported(c, "giving a job up", err)
 }
@@ -261,7 +261,7 @@ func (t *txn) end(ctx context.Context, r *row, status job.Status, out job.Outcom
 	if err := insertOutcome(ctx, t, *r, out); err != nil {
 		return err
 	}
-	if err := t.log(ctx, r, append(fit(r, unsaid(r, more), 0), t.statusEvent(r, job.EventEnd))); err != nil {
+	if err := t.log(ctx, r, append(more, t.statusEvent(r, job.EventEnd))); err != nil {
 		return err
 	}
 	if err := t.point("outcome"); err != nil {
