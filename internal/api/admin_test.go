@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -166,6 +167,19 @@ func TestHealth(t *testing.T) {
 		g.service.accepting = err
 		if w := g.expect(http.StatusServiceUnavailable, "GET", "/ready", ""); w.Body.String() != `{"status":"unavailable","detail":"`+want+`"}` {
 			t.Errorf("%s", w.Body)
+		}
+	}
+}
+
+// Before there is anything to serve with, everything is answered all the same.
+func TestStarting(t *testing.T) {
+	for _, target := range []string{"/health", "/ready", "/execute", "/nothing"} {
+		w := httptest.NewRecorder()
+		Starting().ServeHTTP(w, request("POST", target, strings.NewReader(simple)))
+		checkHeaders(t, w)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" ||
+			w.Body.String() != `{"status":"starting","detail":"Server is not ready yet"}` {
+			t.Errorf("%s: %d %v %s", target, w.Code, w.Header(), w.Body)
 		}
 	}
 }

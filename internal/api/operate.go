@@ -16,8 +16,19 @@ func (c *call) poolStats() error {
 
 func newPool(p Pool) wire.Pool { return wire.Pool(p) }
 
+// Starting answers every request while there is nothing yet to serve it with.
+func Starting() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{w: w, r: r, correlationID: correlationID(r)}
+		setSecurityHeaders(w.Header())
+		w.Header().Set(correlationHeader, c.correlationID)
+		_ = c.notReady() // what it says can be encoded
+	})
+}
+
 // notReady answers what is asked too early, or too late.
 func (c *call) notReady() error {
+	c.w.Header().Set("Retry-After", "1")
 	return c.answer(http.StatusServiceUnavailable, wire.Readiness{Status: "starting", Detail: "Server is not ready yet"})
 }
 

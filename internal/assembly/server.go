@@ -48,28 +48,34 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err != nil {
 		return err
 	}
-	undo.Add(func() error { listener.Close(); return nil }) // the server has closed it, mostly
-	s, err := newServed(ctx, cfg, opts, &undo)
+	return server.Run(ctx, server.Options{
+		Listener: listener, TLS: cert, Starting: api.Starting(), Drain: drain, Log: opts.Log,
+		Build: func(ctx context.Context) (server.Parts, error) { return build(ctx, cfg, opts, listener.Addr(), &undo) },
+	})
+}
+
+// build makes what is served.
+func build(ctx context.Context, cfg *config.Config, opts ServerOptions, at net.Addr, undo *lifecycle.Undo) (server.Parts, error) {
+	s, err := newServed(ctx, cfg, opts, undo)
 	if err != nil {
-		return err
+		return server.Parts{}, err
 	}
 	options, err := s.apiOptions(ctx, cfg, opts)
 	if err != nil {
-		return err
+		return server.Parts{}, err
 	}
-	return server.Run(ctx, server.Options{
-		Listener: listener, Handler: api.New(options, s), TLS: cert, Jobs: s.Jobs, Drain: drain, Log: opts.Log,
-		Background: s.background(cfg),
+	return server.Parts{
+		Handler: api.New(options, s), Jobs: s.Jobs, Background: s.background(cfg),
 		Ready: func() {
 			s.SetReady(true)
 			server.Notify("READY=1")
-			opts.Ready(listener.Addr())
+			opts.Ready(at)
 		},
 		Stopping: func() {
 			s.SetReady(false)
 			server.Notify("STOPPING=1")
 		},
-	})
+	}, nil
 }
 
 // apiOptions are what the API is made for.

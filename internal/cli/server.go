@@ -25,9 +25,12 @@ Several servers can share their work: with one PostgreSQL database
 (--database-url) and, since each of them runs jobs whose files another has
 taken, one bucket for files (blob_url).
 
+It answers 503 to everything until it has started.
+
 SIGTERM or SIGINT stop it: it takes no more work, lets what runs go on for up
-to 30 seconds, hands the rest back to the queue and exits with 0. A second
-signal ends it at once; nothing that was accepted is lost by that, either.`
+to 30 seconds, hands the rest back to the queue and exits with 0. Meanwhile
+jobs can be read. A second signal ends it at once; nothing that was accepted is
+lost by that, either.`
 
 type serverOptions struct {
 	host, cert, key, database string

@@ -6,13 +6,13 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/takovm/tako/internal/job"
@@ -34,35 +34,81 @@ type Jobs interface {
 	Stop(ctx context.Context)
 }
 
-// Options say what to serve.
+// Options say where to serve, and what.
 type Options struct {
 	Listener net.Listener
-	Handler  http.Handler
 	// TLS, if not nil, is the certificate to serve with.
-	TLS  *tls.Certificate
-	Jobs Jobs
+	TLS *tls.Certificate
+	// Starting answers every request until Build has made what does.
+	Starting http.Handler
+	// Build makes what is served. Its context is Run's.
+	Build func(ctx context.Context) (Parts, error)
+	// Drain is how long requests and jobs may go on after the stop.
+	Drain time.Duration
+	Log   *slog.Logger
+}
+
+// Parts are what a server is made of.
+type Parts struct {
+	Handler http.Handler
+	Jobs    Jobs
 	// Background are loops of the server's own: cleanup, deliveries. They end
 	// with their context.
 	Background []func(ctx context.Context)
-	// Drain is how long requests and jobs may go on after the stop.
-	Drain time.Duration
-	// Ready is called when requests are taken, Stopping when no more are.
+	// Ready is called when requests are taken, Stopping when no more work is.
 	Ready, Stopping func()
-	Log             *slog.Logger
 }
 
 // Run serves until ctx ends, then stops: no new work is taken, what runs may
 // go on for the drain's time, the rest is handed back. It returns when
-// everything has been stored and closed.
+// everything has been stored and closed. There is an answer to every request
+// from the first moment to the last: a start may take minutes, a drain half of
+// one.
 func Run(ctx context.Context, o Options) error {
-	if err := o.Jobs.Start(ctx); err != nil {
-		o.Jobs.Stop(ctx)
-		return errors.Join(err, o.Listener.Close())
-	}
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
+	var now front
+	now.show(o.Starting)
+	srv := newServer(streams, &now, o)
+	served := make(chan error, 1)
+	go func() { served <- serve(srv, o) }()
+	p, err := start(ctx, o)
+	if err != nil {
+		srv.Close()
+		<-served
+		return err
+	}
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	for _, loop := range p.Background {
+		loops.Go(func() { loop(background) })
+	}
+	now.show(p.Handler)
+	p.Ready()
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+		err = fmt.Errorf("serving: %w", err)
+	}
+	p.Stopping()
+	stop(srv, p.Jobs, o, endStreams)
+	stopBackground()
+	loops.Wait()
+	return err
+}
+
+// front is the handler of now.
+type front struct{ handler atomic.Pointer[http.Handler] }
+
+func (f *front) show(h http.Handler) { f.handler.Store(&h) }
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*f.handler.Load()).ServeHTTP(w, r)
+}
+
+func newServer(streams context.Context, h http.Handler, o Options) *http.Server {
 	srv := &http.Server{
-		Handler:           o.Handler,
+		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
@@ -70,53 +116,45 @@ func Run(ctx context.Context, o Options) error {
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return streams },
 	}
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	var loops sync.WaitGroup
-	for _, loop := range o.Background {
-		loops.Go(func() { loop(background) })
+	if o.TLS != nil {
+		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*o.TLS}, MinVersion: tls.VersionTLS12}
 	}
-	served := make(chan error, 1)
-	go func() { served <- serve(srv, o) }()
-	o.Ready()
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-served:
-		err = fmt.Errorf("serving: %w", err)
-	}
-	o.Stopping()
-	stop(srv, o, endStreams)
-	stopBackground()
-	loops.Wait()
-	return err
+	return srv
 }
 
 func serve(srv *http.Server, o Options) error {
 	if o.TLS == nil {
 		return srv.Serve(o.Listener)
 	}
-	srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*o.TLS}, MinVersion: tls.VersionTLS12}
 	return srv.ServeTLS(o.Listener, "", "")
 }
 
-// stop ends requests and jobs together: sync jobs are requests. Streams of
-// output that would go on are cut when the jobs are done; their readers
-// resume elsewhere.
-func stop(srv *http.Server, o Options, endStreams func()) {
+// start makes the parts and lets jobs run.
+func start(ctx context.Context, o Options) (Parts, error) {
+	p, err := o.Build(ctx)
+	if err != nil {
+		return p, err
+	}
+	if err := p.Jobs.Start(ctx); err != nil {
+		p.Jobs.Stop(ctx)
+		return p, err
+	}
+	return p, nil
+}
+
+// stop answers requests for as long as jobs go on: callers may wait for them,
+// read, and hear that no work is taken. Then streams of output are cut, whose
+// readers resume elsewhere, what is under way is answered, and nobody listens
+// any more.
+func stop(srv *http.Server, jobs Jobs, o Options, endStreams func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Drain+10*time.Second)
 	defer cancel()
-	var both sync.WaitGroup
-	both.Go(func() {
-		o.Jobs.Stop(ctx)
-		endStreams()
-	})
-	both.Go(func() {
-		if err := srv.Shutdown(ctx); err != nil {
-			o.Log.Warn("connections that did not end are closed", "error", err)
-			srv.Close()
-		}
-	})
-	both.Wait()
+	jobs.Stop(ctx)
+	endStreams()
+	if err := srv.Shutdown(ctx); err != nil {
+		o.Log.Warn("connections that did not end are closed", "error", err)
+		srv.Close()
+	}
 }
 
 // CheckBind refuses an address that is not loopback where nobody has to

@@ -29,6 +29,8 @@ type fake struct {
 	events  []string
 	fail    error
 	stopped chan struct{} // Stop returns when it is closed
+	// stopping, if not nil, is closed when Stop was called.
+	stopping chan struct{}
 }
 
 func (f *fake) note(event string) {
@@ -40,68 +42,101 @@ func (f *fake) note(event string) {
 func (f *fake) Start(context.Context) error { f.note("jobs start"); return f.fail }
 
 func (f *fake) Stop(context.Context) {
+	if f.stopping != nil {
+		close(f.stopping)
+	}
 	if f.stopped != nil {
 		<-f.stopped
 	}
 	f.note("jobs stopped")
 }
 
+// options are of a server whose parts are built at once.
 func options(t *testing.T, jobs *fake, handler http.HandlerFunc) (Options, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	starting := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	build := func(context.Context) (Parts, error) {
+		return Parts{
+			Handler: handler, Jobs: jobs, Ready: func() { jobs.note("ready") }, Stopping: func() { jobs.note("stopping") },
+			Background: []func(context.Context){func(ctx context.Context) { <-ctx.Done(); jobs.note("background ended") }},
+		}, nil
+	}
 	return Options{
-		Listener: l, Handler: handler, Jobs: jobs, Drain: patience, Log: slog.New(slog.DiscardHandler),
-		Ready: func() { jobs.note("ready") }, Stopping: func() { jobs.note("stopping") },
-		Background: []func(context.Context){func(ctx context.Context) { <-ctx.Done(); jobs.note("background ended") }},
+		Listener: l, Starting: http.HandlerFunc(starting), Build: build, Drain: patience, Log: slog.New(slog.DiscardHandler),
 	}, "http://" + l.Addr().String()
 }
 
-// A request that is under way when the server stops is answered, a stream that
-// would not end is cut when the jobs are done, and only then all is over.
+// caller asks a server under test.
+func caller(t *testing.T) *http.Client {
+	c := &http.Client{Timeout: patience}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// get answers a body and a status, or why there is none.
+func get(c *http.Client, url string) (body string, status int) {
+	resp, err := c.Get(url)
+	if err != nil {
+		return err.Error(), 0
+	}
+	defer resp.Body.Close()
+	all, _ := io.ReadAll(resp.Body) // of a stream that is cut, what came
+	return string(all), resp.StatusCode
+}
+
+// A request that is under way when the server stops is answered, one that comes
+// while jobs still run is, too, a stream that would not end is cut when the jobs
+// are done, and only then all is over.
 func TestStopInOrder(t *testing.T) {
-	jobs := &fake{stopped: make(chan struct{})}
+	jobs := &fake{stopped: make(chan struct{}), stopping: make(chan struct{})}
 	entered := make(chan string, 2)
 	goOn := make(chan struct{})
 	o, url := options(t, jobs, func(w http.ResponseWriter, r *http.Request) {
-		entered <- r.URL.Path
-		if r.URL.Path == "/stream" {
+		switch r.URL.Path {
+		case "/stream":
 			w.(http.Flusher).Flush()
+			entered <- r.URL.Path
 			<-r.Context().Done()
 			return
+		case "/job":
+			entered <- r.URL.Path
+			<-goOn
 		}
-		<-goOn
 		io.WriteString(w, "answered")
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
+	built := make(chan struct{})
+	build := o.Build
+	o.Build = func(ctx context.Context) (Parts, error) {
+		p, err := build(ctx)
+		ready := p.Ready
+		p.Ready = func() { ready(); close(built) }
+		return p, err
+	}
 	go func() { ran <- Run(ctx, o) }()
-
-	client := &http.Client{Timeout: patience}
-	defer client.CloseIdleConnections()
-	answers := make(chan string, 2)
-	for _, path := range []string{"/job", "/stream"} {
-		go func() {
-			resp, err := client.Get(url + path)
-			if err != nil {
-				answers <- err.Error()
-				return
-			}
-			defer resp.Body.Close()
-			body, _ := io.ReadAll(resp.Body)
-			answers <- string(body)
-		}()
+	<-built
+	client := caller(t)
+	answers := map[string]chan string{"/job": make(chan string, 1), "/stream": make(chan string, 1)}
+	for path, answer := range answers {
+		go func() { body, _ := get(client, url+path); answer <- body }()
 		<-entered
 	}
 	cancel()
+	<-jobs.stopping
 	close(goOn)
-	if got := <-answers; got != "answered" {
+	if got := <-answers["/job"]; got != "answered" {
 		t.Errorf("the request got %q", got)
 	}
+	if got, status := get(caller(t), url+"/late"); got != "answered" {
+		t.Errorf("a request while jobs end got %d %q", status, got)
+	}
 	close(jobs.stopped)
-	if got := <-answers; got != "" {
+	if got := <-answers["/stream"]; got != "" {
 		t.Errorf("the stream got %q", got)
 	}
 	if err := <-ran; err != nil {
@@ -111,17 +146,44 @@ func TestStopInOrder(t *testing.T) {
 	if got := strings.Join(jobs.events, ", "); got != want {
 		t.Errorf("order: %s", got)
 	}
+	closed(t, url)
+}
+
+// closed wants that nobody listens any more.
+func closed(t *testing.T, url string) {
+	t.Helper()
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
+		conn.Close()
+		t.Error("the address is still taken")
+	}
+}
+
+// There is an answer while the parts are still being made.
+func TestAnswersWhileItStarts(t *testing.T) {
+	o, url := options(t, &fake{}, nil)
+	asked := make(chan struct{})
+	o.Build = func(context.Context) (Parts, error) {
+		<-asked
+		return Parts{}, errors.New("no engine")
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- Run(t.Context(), o) }()
+	if _, status := get(caller(t), url+"/health"); status != http.StatusServiceUnavailable {
+		t.Errorf("the answer is %d", status)
+	}
+	close(asked)
+	if err := <-ran; err == nil || err.Error() != "no engine" {
+		t.Errorf("it ended with %v", err)
+	}
+	closed(t, url)
 }
 
 func TestStartThatFails(t *testing.T) {
-	jobs := &fake{fail: errors.New("no database")}
-	o, url := options(t, jobs, nil)
+	o, url := options(t, &fake{fail: errors.New("no database")}, nil)
 	if err := Run(t.Context(), o); err == nil {
 		t.Error("no error")
 	}
-	if _, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
-		t.Error("the address is still taken")
-	}
+	closed(t, url)
 }
 
 func TestCheckBind(t *testing.T) {

@@ -182,6 +182,39 @@ func TestServerIsKilled(t *testing.T) {
 	}
 }
 
+// While a server lets its jobs end it can be read, and takes nothing new.
+func TestServerDrains(t *testing.T) {
+	b := newBench(t)
+	b.pack(t)
+	s := serve(t, b)
+	id := s.submit("import time\nprint('up', flush=True)\ntime.sleep(4)")
+	resp, err := http.Get(s.url + "/jobs/" + id + "/events")
+	must(t, err)
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() && !strings.Contains(lines.Text(), "up") {
+	}
+	must(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	for status := 0; status != http.StatusServiceUnavailable; {
+		status, _ = s.call("GET", "/health", "")
+	}
+	if status, answer := s.call("GET", "/jobs/"+id, ""); status != http.StatusOK || answer["status"] != "running" {
+		t.Errorf("the job: %d, %v", status, answer)
+	}
+	for _, path := range []string{"/execute", "/execute/async"} {
+		if status, answer := s.call("POST", path, `{"code": "print(1)"}`); status != http.StatusServiceUnavailable || answer["detail"] != "the server is stopping" {
+			t.Errorf("%s: %d, %v", path, status, answer)
+		}
+	}
+	for lines.Scan() && !strings.Contains(lines.Text(), "event: end") {
+	}
+	if lines.Text() == "" {
+		t.Errorf("the stream was cut before the job's end: %v", lines.Err())
+	}
+	<-s.read
+	must(t, s.cmd.Wait())
+}
+
 // A cancelled job's sandbox is gone at once.
 func TestServerCancels(t *testing.T) {
 	b := newBench(t)
