@@ -52,8 +52,7 @@ func (c *call) artifact() error {
 	if c.r.Method == http.MethodHead || !strings.HasPrefix(c.r.Header.Get("Range"), "bytes=") {
 		c.r.Header.Del("Range") // has to be ignored there (RFC 9110, section 14.2)
 	}
-	c.patient()
-	w := &withoutErrors{ResponseWriter: c.w}
+	w := &withoutErrors{ResponseWriter: c.slowAnswer()}
 	http.ServeContent(w, c.r, "", r.EndedAt, content)
 	switch w.refused {
 	case 0:
@@ -140,8 +139,7 @@ func (c *call) zipArtifacts() error {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", attachment(r.ID+".zip"))
-	c.patient()
-	archive := zip.NewWriter(c.w)
+	archive := zip.NewWriter(c.slowAnswer())
 	for _, a := range r.Outcome.Artifacts {
 		if err := c.zip(archive, &r, a); err != nil {
 			return fmt.Errorf("zipping the artifacts of %s: %w", r.ID, err)

@@ -38,7 +38,7 @@ func (c *call) readBody() error {
 		if errors.As(err, &tooLarge) {
 			return payloadTooLarge(limit)
 		}
-		return fail(http.StatusBadRequest, "There was an error parsing the body")
+		return unread(err)
 	}
 	if len(body) > 0 && o.Auth == nil && media != "application/json" && media != "multipart/form-data" {
 		return fail(http.StatusUnsupportedMediaType, "The Content-Type must be application/json or multipart/form-data.")

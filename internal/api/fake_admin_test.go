@@ -223,5 +223,5 @@ func (f *fake) BuildLog(_ context.Context, name, buildID string) (io.ReadCloser,
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(strings.NewReader("step 1\n")), nil
+	return io.NopCloser(strings.NewReader(f.buildLog)), nil
 }

@@ -47,6 +47,7 @@ type fake struct {
 	deliveries  []store.Delivery
 	types       map[string]JobType
 	buildErr    error
+	buildLog    string
 	health      Health
 	accepting   error
 }
@@ -64,6 +65,7 @@ func newFake() *fake {
 		health: Health{Ready: true, Engine: Engine{"gvisor", "1", "systrap", "gvisor", true}, Breaker: Breaker{State: "closed"},
 			Pool: Pool{1, 2, 4, 100}},
 	}
+	f.buildLog = "step 1\n"
 	f.types["default"] = JobType{config.JobType{Name: "default", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120}, true}
 	return f
 }

@@ -182,7 +182,6 @@ func (c *call) buildLog() error {
 	}
 	defer func() { _ = log.Close() }() // it was only read
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	c.patient()
-	_, err = io.Copy(c.w, log)
+	_, err = io.Copy(c.slowAnswer(), log)
 	return err
 }

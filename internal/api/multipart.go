@@ -142,5 +142,5 @@ func malformed(err error) error {
 	case errors.Is(err, multipart.ErrMessageTooLarge):
 		return fail(http.StatusRequestEntityTooLarge, "Payload too large. The fields of the form are more than can be taken.")
 	}
-	return fail(http.StatusBadRequest, "There was an error parsing the body")
+	return unread(err)
 }

@@ -141,7 +141,7 @@ func (d *drawing) responses(r *route) object {
 		all["422"] = object{"description": "Validation Error", "content": object{"application/json": object{"schema": ref("HTTPValidationError")}}}
 	}
 	if r.body != nil || r.multipart {
-		all["400"], all["413"], all["415"] = d.failure(400), d.failure(413), d.failure(415)
+		all["400"], all["408"], all["413"], all["415"] = d.failure(400), d.failure(408), d.failure(413), d.failure(415)
 	}
 	return all
 }

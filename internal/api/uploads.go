@@ -17,6 +17,7 @@ func (c *call) upload() error {
 	if !c.isMultipart {
 		return problems{schema.Missing([]byte("null"), "body", "file")}
 	}
+	c.slowBody()
 	form, err := c.r.MultipartReader()
 	if err != nil {
 		return malformed(err)
@@ -31,7 +32,6 @@ func (c *call) upload() error {
 		return problems{extraPart(part.FormName())}
 	}
 	content := &soleFile{form: form, part: part}
-	c.patient()
 	u, err := c.api.service.SaveUpload(c.r.Context(), c.principal, content)
 	if content.err != nil {
 		return content.err

@@ -22,7 +22,7 @@ import (
 // streamed for as long as a job runs.
 const (
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 5 * time.Minute // of a whole request, uploads included
+	readTimeout       = 5 * time.Minute // of a whole request; package api gives uploads a pace
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 )
