@@ -76,13 +76,15 @@ func (s *Service) DeleteKey(ctx context.Context, id string) error {
 	return err
 }
 
-// Health is how the server is, without asking anybody.
+// Health is how the server is, by what is known. The engine is not asked: it
+// works as long as attempts do.
 func (s *Service) Health(context.Context) api.Health {
 	u, b := s.Slots.Usage(), s.Jobs.Breaker()
 	return api.Health{
 		Ready: s.ready.Load(),
 		Engine: api.Engine{
-			Name: s.Engine.Name, Version: s.Engine.Version, Platform: s.Engine.Platform, Isolation: "gvisor", Ready: true,
+			Name: s.Engine.Name, Version: s.Engine.Version, Platform: s.Engine.Platform, Isolation: "gvisor",
+			Ready: b.State != queue.BreakerOpen,
 		},
 		Breaker: api.Breaker{State: string(b.State), Failures: b.Failures, Successes: b.Successes, LastFailure: b.LastFailure},
 		Pool:    api.Pool{Pending: u.Waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},

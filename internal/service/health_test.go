@@ -1,0 +1,73 @@
+package service
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/takovm/tako/internal/api"
+	"github.com/takovm/tako/internal/auth"
+	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/sqlite"
+)
+
+// broken is an engine that never runs anything.
+type broken struct{}
+
+func (broken) Run(context.Context, *job.Record, job.Type, func(context.Context, []job.Event) error) job.Ended {
+	return job.Ended{Status: job.Failed, Again: true}
+}
+
+type types struct{}
+
+func (types) Resolve(string) (job.Type, error) {
+	return job.Type{Name: "default", Ref: "default@latest", Limits: job.DefaultLimits()}, nil
+}
+
+// newService is one whose engine is broken.
+func newService(t *testing.T) *Service {
+	t.Helper()
+	records, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tako.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := queue.NewSlots(queue.Budget{Slots: 4, Waiting: 100})
+	jobs := queue.New(queue.Options{
+		Store: records, Slots: slots, Executor: broken{}, Types: types{}, Node: store.Node{Name: "here"}, MaxAttempts: 1, Drain: time.Minute,
+	})
+	if err := jobs.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		jobs.Stop(context.Background())
+		if err := records.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &Service{Jobs: jobs, Store: records, Slots: slots, Engine: engine.Info{Name: "gvisor"}}
+}
+
+func submission(t *testing.T) api.Submission {
+	t.Helper()
+	return api.Submission{Request: job.Request{Code: "print(1)", Language: "python", Priority: 2}}
+}
+
+// An engine that fails again and again is not said to work.
+func TestHealthOfTheEngine(t *testing.T) {
+	s := newService(t)
+	if h := s.Health(t.Context()); !h.Engine.Ready {
+		t.Errorf("before anything ran: %+v", h)
+	}
+	for range 5 {
+		if _, err := s.Execute(t.Context(), auth.Anonymous(), submission(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h := s.Health(t.Context()); h.Engine.Ready || h.Breaker.State != "open" {
+		t.Errorf("after five failures: %+v", h)
+	}
+}
