@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/takovm/tako/internal/api"
@@ -70,4 +71,48 @@ func TestHealthOfTheEngine(t *testing.T) {
 	if h := s.Health(t.Context()); h.Engine.Ready || h.Breaker.State != "open" {
 		t.Errorf("after five failures: %+v", h)
 	}
+}
+
+// hanging is a store that can be made to hang.
+type hanging struct {
+	store.Store
+	hangs  bool
+	queued int
+}
+
+func (h *hanging) Stats(ctx context.Context) (store.Stats, error) {
+	if h.hangs {
+		<-ctx.Done()
+		return store.Stats{}, ctx.Err()
+	}
+	return store.Stats{Queued: h.queued}, nil
+}
+
+// What waits is what waits in the queue, a second old at most. A database that
+// hangs does not keep the answer back: it has what was known last.
+func TestHealthOfTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := &hanging{queued: 3}
+		s := &Service{Jobs: queue.New(queue.Options{}), Store: records, Slots: queue.NewSlots(queue.Budget{})}
+		want := func(when string, n int) {
+			t.Helper()
+			began := time.Now()
+			if h := s.Health(t.Context()); h.Pool.Pending != n || time.Since(began) > depthWaits {
+				t.Errorf("%s: %d after %v", when, h.Pool.Pending, time.Since(began))
+			}
+		}
+		want("at first", 3)
+		records.queued = 4
+		want("at once", 3)
+		<-time.After(depthLasts)
+		want("a second later", 4)
+		records.hangs = true
+		<-time.After(depthLasts)
+		want("while the database hangs", 4)
+		want("while it still hangs", 4)
+		<-time.After(depthLasts + depthTakes)
+		synctest.Wait()
+		records.hangs, records.queued = false, 5
+		want("when it is back", 5)
+	})
 }

@@ -79,6 +79,10 @@ func (s *Service) DeleteKey(ctx context.Context, id string) error {
 // Health is how the server is, by what is known. The engine is not asked: it
 // works as long as attempts do.
 func (s *Service) Health(context.Context) api.Health {
+	waiting := s.depth.get(func(ctx context.Context) (int, error) {
+		stats, err := s.Store.Stats(ctx)
+		return stats.Queued, err
+	})
 	u, b := s.Slots.Usage(), s.Jobs.Breaker()
 	return api.Health{
 		Ready: s.ready.Load(),
@@ -87,7 +91,7 @@ func (s *Service) Health(context.Context) api.Health {
 			Ready: b.State != queue.BreakerOpen,
 		},
 		Breaker: api.Breaker{State: string(b.State), Failures: b.Failures, Successes: b.Successes, LastFailure: b.LastFailure},
-		Pool:    api.Pool{Pending: u.Waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},
+		Pool:    api.Pool{Pending: waiting, Running: u.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue},
 	}
 }
 

@@ -37,6 +37,7 @@ type Service struct {
 	Log    *slog.Logger
 
 	ready atomic.Bool
+	depth depth
 }
 
 var _ api.Service = (*Service)(nil)
