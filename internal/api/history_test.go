@@ -20,7 +20,7 @@ import (
 const (
 	slimKeys = "execution_id status job_type job_version created_at started_at ended_at duration_ms exit_code stdout stderr output error timing runtime"
 	fullKeys = slimKeys + " job_ref artifacts input_artifacts resource_usage code_hash input_hash parent_execution_id relationship stdout_truncated stderr_truncated" +
-		" idempotency_key ended_by host attempts environment network labels priority run_at queue_ms sandbox batch_id"
+		" idempotency_key ended_by host attempts environment network labels priority run_at queue_ms sandbox batch_id skipped_artifacts"
 )
 
 // keysOf are the names of an object, in their order.
@@ -66,7 +66,7 @@ func TestViews(t *testing.T) {
 		}
 	}
 	for _, list := range []string{"/executions?job_type=default", "/batches/batch/results?limit=1"} {
-		for query, n := range map[string]int{"": 15, "&view=full": 37} {
+		for query, n := range map[string]int{"": 15, "&view=full": 38} {
 			for _, item := range g.object("GET", list+query, "")["items"].([]any) {
 				if len(item.(map[string]any)) != n {
 					t.Errorf("%s%s: %d keys", list, query, len(item.(map[string]any)))
@@ -93,7 +93,7 @@ func TestRecordOnTheWire(t *testing.T) {
 	for _, part := range []string{
 		`"message":"it failed; a note"`, `"resource_usage":{"max_rss_mb":1,"cpu_time_ms":1000,"wall_time_ms":1000}`, `"queue_ms":0`,
 		`"network":{"mode":"allow","bytes_in":null,"bytes_out":null,"denied":[]}`, `"labels":{"k":"v"}`, `"relationship":"rerun"`,
-		`"sandbox":{"supply":"pool","engine":"gvisor","engine_version":"1"}`, `"name":"_code.py"`, `"name":"_input.json"`,
+		`"sandbox":{"supply":"pool","engine":"gvisor","engine_version":"1","unenforced":["memory"]}`, `"skipped_artifacts":["\"big\": it is too large"]`, `"name":"_code.py"`, `"name":"_input.json"`,
 	} {
 		if !strings.Contains(full, part) {
 			t.Errorf("%s is not in %s", part, full)

@@ -36,7 +36,8 @@ func rich(id string) job.Record {
 	o.Timing = job.Timing{Startup: time.Second, Execution: time.Second, Total: 2 * time.Second, PhaseAtExit: job.PhaseCompleted}
 	o.Usage = job.Usage{MaxRSS: 1 << 20, CPUTime: time.Second, Wall: time.Second}
 	o.Environment, o.Host = job.EnvironmentRef{Name: "python", Version: "3.11", Digest: "d"}, "host"
-	o.Sandbox = job.SandboxRef{Supply: job.SupplyPool, Engine: "gvisor", EngineVersion: "1"}
+	o.Sandbox = job.SandboxRef{Supply: job.SupplyPool, Engine: "gvisor", EngineVersion: "1", Unenforced: []string{"memory"}}
+	o.Skipped = []string{`"big": it is too large`}
 	return r
 }
 

@@ -119,6 +119,9 @@ func (r *remote) execution(e *tako.FullRecord) {
 	}
 	if e.Sandbox != nil {
 		line("Sandbox", fmt.Sprintf("%s, %s %s", e.Sandbox.Supply, e.Sandbox.Engine, e.Sandbox.EngineVersion))
+		if len(e.Sandbox.Unenforced) > 0 {
+			line("Unenforced", strings.Join(e.Sandbox.Unenforced, ", ")+" (this host cannot; see tako doctor)")
+		}
 	}
 	if e.Environment != nil {
 		line("Environment", fmt.Sprintf("%s %s %.12s", e.Environment.Name, e.Environment.Version, e.Environment.Digest))
@@ -131,6 +134,9 @@ func (r *remote) execution(e *tako.FullRecord) {
 	}
 	for _, a := range e.Artifacts {
 		line("Artifact", fmt.Sprintf("%s, %d bytes", a.Name, a.SizeBytes))
+	}
+	for _, skipped := range e.SkippedArtifacts {
+		line("Skipped", skipped)
 	}
 	if len(e.Output) > 0 && string(e.Output) != "null" {
 		line("Output", string(json.RawMessage(e.Output)))

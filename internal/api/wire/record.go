@@ -51,6 +51,7 @@ type FullRecord struct {
 	QueueMS           *int64            `json:"queue_ms"`
 	Sandbox           *Sandbox          `json:"sandbox"`
 	BatchID           *string           `json:"batch_id"`
+	SkippedArtifacts  []string          `json:"skipped_artifacts" doc:"files that were left behind, and why"`
 }
 
 // Failure says what went wrong.
@@ -130,6 +131,7 @@ type Sandbox struct {
 	Supply        job.Supply `json:"supply"`
 	Engine        string     `json:"engine"`
 	EngineVersion string     `json:"engine_version"`
+	Unenforced    []string   `json:"unenforced" doc:"limits that held nothing on that host"`
 }
 
 // NewRecord is the slim view of r.
@@ -153,13 +155,13 @@ func NewFullRecord(r *job.Record) FullRecord {
 		StdoutTruncated: o.StdoutTruncated, StderrTruncated: o.StderrTruncated, IdempotencyKey: OrNil(r.IdempotencyKey),
 		EndedBy: newEndedBy(o.EndedBy), Host: OrNil(o.Host), Attempts: []Attempt{}, Environment: OrNil(Environment(o.Environment)),
 		Network: Network{Mode: job.NetworkNone, Denied: []Denied{}}, Labels: dict(r.Request.Labels), Priority: r.Request.Priority,
-		RunAt: NewTime(r.Request.RunAt), QueueMS: queueMS(r), BatchID: OrNil(r.BatchID),
+		RunAt: NewTime(r.Request.RunAt), QueueMS: queueMS(r), BatchID: OrNil(r.BatchID), SkippedArtifacts: texts(o.Skipped),
 	}
 	if n := r.Request.Network; n != nil {
 		full.Network.Mode = n.Mode
 	}
 	if o.Sandbox.Engine != "" {
-		full.Sandbox = &Sandbox{o.Sandbox.Supply, o.Sandbox.Engine, o.Sandbox.EngineVersion}
+		full.Sandbox = &Sandbox{o.Sandbox.Supply, o.Sandbox.Engine, o.Sandbox.EngineVersion, texts(o.Sandbox.Unenforced)}
 	}
 	for _, a := range r.Attempts {
 		full.Attempts = append(full.Attempts, Attempt{N: a.N, StartedAt: NewTime(a.StartedAt), EndedAt: NewTime(a.EndedAt),
@@ -209,6 +211,9 @@ func queueMS(r *job.Record) *int64 {
 	}
 	return ms(max(0, start.Sub(from)))
 }
+
+// texts are [] for none.
+func texts(list []string) []string { return append([]string{}, list...) }
 
 func ms(d time.Duration) *int64 {
 	n := d.Milliseconds()

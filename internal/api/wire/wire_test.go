@@ -69,7 +69,7 @@ func TestEmptyRecord(t *testing.T) {
 	}
 	want += `,"job_ref":"","artifacts":[],"input_artifacts":[],"resource_usage":null,"code_hash":null,"input_hash":null,"parent_execution_id":null,"relationship":null,` +
 		`"stdout_truncated":false,"stderr_truncated":false,"idempotency_key":null,"ended_by":null,"host":null,"attempts":[],"environment":null,` +
-		`"network":{"mode":"none","bytes_in":null,"bytes_out":null,"denied":[]},"labels":{},"priority":0,"run_at":null,"queue_ms":null,"sandbox":null,"batch_id":null}`
+		`"network":{"mode":"none","bytes_in":null,"bytes_out":null,"denied":[]},"labels":{},"priority":0,"run_at":null,"queue_ms":null,"sandbox":null,"batch_id":null,"skipped_artifacts":[]}`
 	if got := text(t, NewFullRecord(&job.Record{})); got != want {
 		t.Errorf("%s", got)
 	}
