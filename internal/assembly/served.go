@@ -75,7 +75,8 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
 		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Host, Log: opts.Log},
-		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout, Most: most(cfg),
+		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
+		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
 	})

@@ -35,8 +35,10 @@ type Options struct {
 	Node store.Node
 	// MaxQueue bounds jobs that wait; default 10,000.
 	MaxQueue int
-	// MaxTimeout bounds what a request or its type may ask for, in seconds.
-	MaxTimeout int
+	// MaxTimeout bounds what a request or its type may ask for, in seconds;
+	// default 300. MaxStartupTimeout bounds what a request may ask for until its
+	// code starts; default 600.
+	MaxTimeout, MaxStartupTimeout int
 	// Most is what a request may raise its limits to, beyond its type's; a nil
 	// field leaves only the type's.
 	Most job.LimitRequest
@@ -70,6 +72,7 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.MaxEventLog, 10<<20)
 	defaultTo(&o.Drain, 30*time.Second)
 	defaultTo(&o.MaxTimeout, 300)
+	defaultTo(&o.MaxStartupTimeout, 600)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -349,6 +349,27 @@ func TestMaxTimeout(t *testing.T) {
 	}
 }
 
+// A request may not ask for a longer start than the operator allows; on which
+// path it comes makes no difference.
+func TestMaxStartupTimeout(t *testing.T) {
+	r := newRig(t, func(o *queue.Options) { o.MaxStartupTimeout = 60 })
+	req := request("x")
+	req.StartupTimeout = 61
+	_, sync := r.Execute(t.Context(), req, queue.Origin{})
+	_, async := r.Submit(t.Context(), req, queue.Origin{})
+	_, _, batch := r.SubmitBatch(t.Context(), []job.Request{req}, queue.Group{}, queue.Origin{})
+	for _, err := range []error{sync, async, batch} {
+		if job.KindOf(err) != job.KindInvalid ||
+			err.Error() != "startup_timeout must be less than or equal to the configured max_startup_timeout (60 seconds)" {
+			t.Errorf("%v", err)
+		}
+	}
+	req.StartupTimeout = 60
+	if _, err := r.Execute(t.Context(), req, queue.Origin{}); err != nil {
+		t.Errorf("as long as is allowed: %v", err)
+	}
+}
+
 // One key and a hundred submits at once make one job.
 func TestIdempotentAtOnce(t *testing.T) {
 	r := newRig(t)

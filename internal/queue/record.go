@@ -72,13 +72,17 @@ func (j *Jobs) typeOf(req *job.Request) (job.Type, error) {
 }
 
 // checkTimeout holds what was asked for, and what the type has, to the
-// configured maximum, in the contract's words.
+// configured maximum, in the contract's words. How long a type's start may take
+// is the operator's word, as the maximum is.
 func (j *Jobs) checkTimeout(req job.Request, t job.Type) error {
 	if req.Timeout > j.opts.MaxTimeout {
 		return job.Errorf(job.KindInvalid, "timeout must be less than or equal to the configured max_timeout (%d seconds)", j.opts.MaxTimeout)
 	}
 	if req.Timeout == 0 && int(t.Limits.Execution.Seconds()) > j.opts.MaxTimeout {
 		return job.Errorf(job.KindInvalid, "effective timeout must be less than or equal to the configured max_timeout (%d seconds)", j.opts.MaxTimeout)
+	}
+	if most := j.opts.MaxStartupTimeout; req.StartupTimeout > most {
+		return job.Errorf(job.KindInvalid, "startup_timeout must be less than or equal to the configured max_startup_timeout (%d seconds)", most)
 	}
 	return nil
 }
