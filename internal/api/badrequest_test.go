@@ -93,6 +93,8 @@ func bodies() []bad {
 		{name: "a size", body: `{"code":"x","limits":{"disk":"lots"}}`, want: ours(`["body","limits","disk"]`, "a size is a number of bytes, or text such as 512m", `"lots"`)},
 		{name: "run_at", body: `{"code":"x","run_at":"tomorrow"}`, want: ours(`["body","run_at"]`, "run_at must be an RFC 3339 time", `"tomorrow"`)},
 		{name: "run_at too far", body: `{"code":"x","run_at":"2026-09-12T00:00:00Z"}`, want: ours(`["body","run_at"]`, "run_at must be at most 30 days ahead", `"2026-09-12T00:00:00Z"`)},
+		{name: "run_at of a job that is waited for", body: `{"code":"x","run_at":"2026-08-12T10:30:01Z"}`,
+			want: ours(`["body","run_at"]`, "run_at is for jobs that nobody waits for: submit it to /execute/async", `"2026-08-12T10:30:01Z"`)},
 		{name: "patterns without allow", body: `{"code":"x","network":{"mode":"none","allow":["a.example"]}}`,
 			want: ours(`["body","network"]`, "allow is for the mode allow only", `{"mode":"none","allow":["a.example"]}`)},
 		{name: "a file of two sources", body: `{"code":"x","files":[{"path":"a","text":"","upload":"u"}]}`,

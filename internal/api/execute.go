@@ -14,7 +14,7 @@ import (
 )
 
 func (c *call) execute() error {
-	s, done, err := c.submission()
+	s, done, err := c.submission(c.checkNow)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (c *call) execute() error {
 }
 
 func (c *call) submit() error {
-	s, done, err := c.submission()
+	s, done, err := c.submission(func(*schema.Value) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -44,16 +44,21 @@ func (c *call) submit() error {
 	return c.ok(wire.Submitted{JobID: rec.ID, Status: rec.Status})
 }
 
-// submission makes one of the request. done is called when it is not needed any
-// more: files of a multipart request are on disk till then.
-func (c *call) submission() (s Submission, done func(), err error) {
+// submission makes one of the request, which check may refuse. done is called
+// when it is not needed any more: files of a multipart request are on disk till
+// then.
+func (c *call) submission(check func(in *schema.Value) error) (s Submission, done func(), err error) {
 	in, files, done := c.in, []FileSource(nil), func() {}
 	if c.isMultipart {
 		if in, files, done, err = c.multipartRequest(); err != nil {
 			return s, nil, err
 		}
 	}
-	if err := c.checkTimeout(in); err != nil {
+	err = c.checkTimeout(in)
+	if err == nil {
+		err = check(in)
+	}
+	if err != nil {
 		done()
 		return s, nil, err
 	}
@@ -61,6 +66,16 @@ func (c *call) submission() (s Submission, done func(), err error) {
 	s.Files = append(s.Files, files...)
 	s.Caller = c.caller()
 	return s, done, nil
+}
+
+// checkNow refuses what is to run later: nobody should have to hold a connection
+// until then.
+func (c *call) checkNow(in *schema.Value) error {
+	v := in.Get("run_at")
+	if at, _ := time.Parse(time.RFC3339, v.Text()); v.Has() && at.After(c.api.options.Now()) { // the table has held it
+		return problems{schema.Invalid("run_at is for jobs that nobody waits for: submit it to /execute/async", v.Raw(), "body", "run_at")}
+	}
+	return nil
 }
 
 // checkTimeout holds an explicit timeout against the server's, before anything

@@ -22,7 +22,7 @@ func TestSubmission(t *testing.T) {
 	const body = `{"code":" x\n","input_data":{"n": 1e400,"a":"\ud800"},"timeout":"30","startup_timeout":10,"job_type":"a@v1","idempotency_key":"12345678",
 		"requirements":["numpy"],"language":"bash","args":["","é"],"env":{"A_1":"\n","B":""},"stdin":"","files":[{"path":"t","text":"T"},{"path":"d/b","content":"AP8="},
 		{"path":"r","artifact":"job-1/sub/a.csv"},{"path":"u","upload":"up-1"}],"limits":{"memory":"1g","cpus":0.5,"pids":5,"disk":2097152,"stdout_bytes":0,"stderr_bytes":1,"artifact_bytes":2},
-		"network":{"mode":"allow","allow":["*.example.com:443","10.0.0.0/8"]},"image":"i","priority":1,"run_at":"2026-08-12T12:30:00.5+02:00","retry":"never",
+		"network":{"mode":"allow","allow":["*.example.com:443","10.0.0.0/8"]},"image":"i","priority":1,"run_at":"2026-08-12T12:29:59.5+02:00","retry":"never",
 		"labels":{"k/x":"v"},"webhook_url":"https://a.example/hook?x=1","cancel_on_disconnect":true}`
 	want := Submission{
 		Request: job.Request{
@@ -30,7 +30,7 @@ func TestSubmission(t *testing.T) {
 			JobType: "a@v1", Requirements: []string{"numpy"}, Timeout: 30, StartupTimeout: 10,
 			Limits:  job.LimitRequest{Memory: to(int64(1 << 30)), CPUs: to(0.5), PIDs: to(5), Disk: to(int64(2 << 20)), Stdout: to(int64(0)), Stderr: to(int64(1)), Artifact: to(int64(2))},
 			Network: &job.Network{Mode: job.NetworkAllow, Allow: []string{"*.example.com:443", "10.0.0.0/8"}}, Image: "i", Priority: 1, Retry: job.RetryNever,
-			RunAt: time.Date(2026, 8, 12, 10, 30, 0, 500_000_000, time.UTC), CancelOnDisconnect: true, Labels: map[string]string{"k/x": "v"}, WebhookURL: "https://a.example/hook?x=1",
+			RunAt: time.Date(2026, 8, 12, 10, 29, 59, 500_000_000, time.UTC), CancelOnDisconnect: true, Labels: map[string]string{"k/x": "v"}, WebhookURL: "https://a.example/hook?x=1",
 		},
 		Files:          []FileSource{{Path: "t", Content: []byte("T")}, {Path: "d/b", Content: []byte{0, 255}}, {Path: "r", Artifact: &ArtifactRef{"job-1", "sub/a.csv"}}, {Path: "u", Upload: "up-1"}},
 		IdempotencyKey: "12345678", Caller: Caller{CorrelationID: correlation, ClientIP: "192.0.2.1"},

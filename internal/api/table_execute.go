@@ -64,7 +64,7 @@ func executeTable(o Options) schema.Type {
 		field("network", networkType()),
 		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "image to run in, where the server allows it"}),
 		field("priority", withDefault(between(schema.Integer, 1, 4, "1 runs first"), 2)),
-		field("run_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Holds: o.runAt, Doc: "not before this; at most 30 days ahead"}),
+		field("run_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Holds: o.runAt, Doc: "not before this; at most 30 days ahead; not for a job that is waited for"}),
 		field("retry", schema.Type{Kind: schema.String, Null: true, Enum: []string{"infrastructure", "never"}, Default: "infrastructure",
 			Doc: "never means: not after an interruption, either"}),
 		field("labels", labelsType()),
