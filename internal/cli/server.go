@@ -87,11 +87,15 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) e
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
+	log := slog.New(logHandler(a.streams.Err, cfg))
 	err := assembly.Serve(ctx, cfg, assembly.ServerOptions{
 		Progress: newProgress(a.streams.Err, false),
-		Log:      slog.New(logHandler(a.streams.Err, cfg)),
+		Log:      log,
 		Version:  takoVersion(),
 		Ready: func(addr net.Addr) {
+			for _, w := range cfg.Warnings() {
+				log.Warn(w)
+			}
 			fmt.Fprintf(a.streams.Err, "tako: listening on %s://%s\n", scheme, addr)
 		},
 	})

@@ -163,8 +163,8 @@ func dependencyRows() []row[Config] {
 			rule: optional(proxyURL()), doc: "proxy for installing packages"},
 		{name: "enable_runtime_dependency_cache", env: "TAKO_VM_ENABLE_RUNTIME_DEPENDENCY_CACHE", def: false, notYet: true,
 			at: func(c *Config) any { return &c.RuntimeDependencyCache }, doc: "keep downloaded packages between jobs of a type"},
-		{name: "egress_allow_cidrs", defDoc: "[]", at: func(c *Config) any { return &c.EgressAllowCIDRs }, notYet: true,
-			rule: each(cidr()), doc: "private networks that a job's network policy may open"},
+		{name: "egress_allow_cidrs", defDoc: "[]", at: func(c *Config) any { return &c.EgressAllowCIDRs },
+			rule: each(cidr()), doc: "private networks that webhooks may reach, and a job's network policy may open"},
 		{name: "allow_request_images", def: false, at: func(c *Config) any { return &c.AllowRequestImages }, notYet: true,
 			doc: "a request may name an image"},
 	}

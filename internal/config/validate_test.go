@@ -22,6 +22,18 @@ func TestRuncIsRefusedOrExplained(t *testing.T) {
 	}
 }
 
+// A key that has an effect is not said to have none: these networks are opened
+// to webhooks.
+func TestOpenNetworksWarnOfNothing(t *testing.T) {
+	c, err := loadText("egress_allow_cidrs: [10.0.0.0/8]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) > 0 {
+		t.Errorf("Warnings = %q", w)
+	}
+}
+
 func TestListeningBeyondLoopback(t *testing.T) {
 	for _, tc := range []struct {
 		text    string

@@ -235,6 +235,19 @@ func TestServerCancels(t *testing.T) {
 	s.stop()
 }
 
+// A server says at its start what of its configuration is not safe.
+func TestServerWarns(t *testing.T) {
+	b := newBench(t)
+	b.pack(t)
+	s := serve(t, b, "TAKO_VM_SECURITY_MODE=permissive", "TAKO_VM_CONTAINER_RUNTIME=runc")
+	for _, want := range []string{"security_mode permissive", "tako has no runc"} {
+		if !strings.Contains(s.said(), want) {
+			t.Errorf("%q is not in\n%s", want, s.said())
+		}
+	}
+	s.stop()
+}
+
 func TestServerRefuses(t *testing.T) {
 	b := newBench(t)
 	b.pack(t)
