@@ -24,8 +24,9 @@ run: ## set up what is missing, build, and run one job in a sandbox
 	@result=$$($(BIN) run -c 'print(1+1)') && echo "The sandbox answered: $$result"
 
 .PHONY: build
-build: ## build bin/tako, one static binary
+build: ## build bin/tako, one static binary, and bin/tako-vm, a link to it
 	@$(STATIC) go build -ldflags '-s -w -X github.com/takovm/tako/internal/cli.version=$(VERSION)' -o $(BIN) ./cmd/tako
+	@ln -sf tako $(BIN)-vm
 
 .PHONY: test
 test: ## set up what is missing, lint, and run every test with the race detector

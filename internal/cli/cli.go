@@ -70,12 +70,32 @@ func Main(args []string, streams Streams) int {
 	defer stop()
 	a := &app{streams: streams}
 	root := a.newRootCommand()
-	root.SetArgs(args)
+	root.SetArgs(spellOut(args))
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	err := root.ExecuteContext(ctx)
 	return a.report(ctx, err)
+}
+
+// spellOut writes -c before the command as --config, which it is short for:
+// among what follows the command, run's -c is another one.
+func spellOut(args []string) []string {
+	var out []string
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		arg := args[0]
+		args = args[1:]
+		if file, short := strings.CutPrefix(arg, "-c"); arg == "-c" {
+			arg = "--config"
+		} else if short {
+			arg = "--config=" + strings.TrimPrefix(file, "=")
+		}
+		out = append(out, arg)
+		if arg == "--config" && len(args) > 0 {
+			out, args = append(out, args[0]), args[1:]
+		}
+	}
+	return append(out, args...)
 }
 
 // interruptible returns a context that ends at SIGINT, SIGTERM or SIGHUP with
@@ -179,7 +199,7 @@ code, 124 when it ran out of time, 137 when it ran out of memory, 130 when it
 was interrupted and 125 when tako itself could not do its part. Commands that
 ask a server exit with 69 when they cannot reach it and 77 when they may not.
 
-The configuration is the file that --config names, else that of TAKO_VM_CONFIG,
+The configuration is the file that --config or -c names, else that of TAKO_VM_CONFIG,
 else the first of ./tako_vm.yaml, ./config/tako_vm.yaml, ~/.tako_vm/config.yaml
 and /etc/tako_vm/config.yaml; variables such as TAKO_VM_DATA_DIR and
 TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
@@ -194,7 +214,7 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `file` (default: looked for, see tako --help)")
+	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "", configUsage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError("%s; see tako --help", err)
 	})
@@ -203,6 +223,8 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 		a.newVersionCommand(), a.newSetupCommand(), a.newDevCommand())
 	return root
 }
+
+const configUsage = "configuration `file` (default: looked for, see tako --help)"
 
 // config loads the configuration.
 func (a *app) config() (*config.Config, error) {

@@ -76,6 +76,61 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// -c before the command is the configuration; after it, it is the command's.
+func TestSpellOut(t *testing.T) {
+	for _, tc := range []struct{ args, want string }{
+		{"", ""},
+		{"-c f server", "--config f server"},
+		{"-cf server -c g", "--config=f server -c g"},
+		{"-c=f server", "--config=f server"},
+		{"-c f run -c code", "--config f run -c code"},
+		{"--config f run -c code", "--config f run -c code"},
+		{"--config=f run -c code", "--config=f run -c code"},
+		{"run -c code", "run -c code"},
+		{"-c -c run -c code", "--config -c run -c code"},
+		{"--help -c f run -c code", "--help --config f run -c code"},
+	} {
+		if got := strings.Join(spellOut(strings.Fields(tc.args)), " "); got != tc.want {
+			t.Errorf("%q is %q, want %q", tc.args, got, tc.want)
+		}
+	}
+}
+
+// The configuration is found by either name, before and after the command.
+func TestConfigFlag(t *testing.T) {
+	for _, args := range []string{"-c gone.yaml validate", "validate -c gone.yaml", "--config gone.yaml validate", "server -c gone.yaml", "-c gone.yaml run -c x", "run --config gone.yaml -c x"} {
+		a := newApp(t)
+		root := a.newRootCommand()
+		root.SetArgs(spellOut(strings.Fields(args)))
+		root.SetOut(io.Discard)
+		a.streams.Out = a.streams.Err
+		_ = root.ExecuteContext(t.Context()) // validate says it on standard output
+		if a.configPath != "gone.yaml" {
+			t.Errorf("%s: %q", args, a.configPath)
+		}
+	}
+}
+
+// Flags of Tako VM that are not needed are no reason to fail.
+func TestOldServerFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"--workers 4":              "tako: --workers is not needed",
+		"--reload":                 "tako: --reload is not needed",
+		"--workers 0":              "--workers 0: it must be at least 1",
+		"--workers 2 --reload":     "do not go together",
+		"--no-auto-start-postgres": "Config file not found",
+	} {
+		a := newApp(t)
+		root := a.newRootCommand()
+		root.SetArgs(append(strings.Fields("server --config /none/gone.yaml"), strings.Fields(args)...))
+		err := root.ExecuteContext(t.Context())
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.code != exitFailed || !strings.Contains(a.said(t)+exit.msg, want) {
+			t.Errorf("%s: %v and %q", args, err, a.said(t))
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	interrupted, stop := context.WithCancelCause(t.Context())
 	stop(runner.ErrOperator)

@@ -64,6 +64,7 @@ func (a *app) newRunCommand() *cobra.Command {
 		},
 	}
 	o.addFlags(cmd)
+	cmd.Flags().StringVar(&a.configPath, "config", "", configUsage) // its -c is the code
 	return cmd
 }
 

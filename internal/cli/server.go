@@ -34,7 +34,8 @@ lost by that, either.`
 
 type serverOptions struct {
 	host, cert, key, database string
-	port                      int
+	port, workers             int
+	reload, noPostgres        bool
 }
 
 func (a *app) newServerCommand() *cobra.Command {
@@ -45,6 +46,9 @@ func (a *app) newServerCommand() *cobra.Command {
 		Long:  serverLong,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.explainOld(o, cmd.Flags().Changed("workers")); err != nil {
+				return err
+			}
 			cfg, err := a.config()
 			if err != nil {
 				return &exitError{code: exitFailed, msg: err.Error()}
@@ -73,7 +77,27 @@ func (a *app) newServerCommand() *cobra.Command {
 	f.StringVar(&o.database, "database-url", "", "keep records and queue in PostgreSQL: postgres://user@host/name; take a password\nfrom TAKO_VM_DATABASE_URL or ~/.pgpass, because flags are seen by everybody")
 	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "its private key, in `file` (PEM)")
+	f.IntVar(&o.workers, "workers", 1, "of Tako VM; not needed: one process uses all processors, max_workers says how many\njobs run at once")
+	f.BoolVar(&o.reload, "reload", false, "of Tako VM; not needed: there is no source to watch")
+	f.BoolVar(&o.noPostgres, "no-auto-start-postgres", false, "of Tako VM; not needed: tako never starts a PostgreSQL")
 	return cmd
+}
+
+// explainOld says what Tako VM's flags are here: no reason to fail.
+func (a *app) explainOld(o *serverOptions, workers bool) error {
+	switch {
+	case o.workers < 1:
+		return &exitError{code: exitFailed, msg: fmt.Sprintf("--workers %d: it must be at least 1", o.workers)}
+	case o.reload && o.workers > 1:
+		return &exitError{code: exitFailed, msg: "--workers and --reload do not go together"}
+	}
+	if workers {
+		fmt.Fprintln(a.streams.Err, "tako: --workers is not needed: one process uses all processors, and max_workers says how many jobs run at once")
+	}
+	if o.reload {
+		fmt.Fprintln(a.streams.Err, "tako: --reload is not needed: there is no source to watch")
+	}
+	return nil
 }
 
 func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) error {
