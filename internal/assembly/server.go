@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/takovm/tako/internal/api"
@@ -132,7 +133,9 @@ func certificate(cfg *config.Config) (*tls.Certificate, error) {
 }
 
 func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
-	address := net.JoinHostPort(cfg.ServerHost, strconv.Itoa(cfg.ServerPort))
+	// An IPv6 address may come in the brackets that it has in a URL.
+	host := strings.TrimSuffix(strings.TrimPrefix(cfg.ServerHost, "["), "]")
+	address := net.JoinHostPort(host, strconv.Itoa(cfg.ServerPort))
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "listening on %s: %w", address, err).WithHint("choose another with --host and --port")
