@@ -115,6 +115,7 @@ func TestBuilds(t *testing.T) {
 	for err, want := range map[error]string{
 		job.Errorf(job.KindInvalid, "no package numpyy at /home/tako/x"): "Build failed: no package numpyy at /home/***/x",
 		job.Errorf(job.KindEngine, "the engine died"):                    "Build failed: the engine died",
+		job.Errorf(job.KindUnsupported, "it needs packages"):             "Build failed: it needs packages",
 		job.Errorf(job.KindInternal, "secret"):                           "Internal server error.",
 		errors.New("secret"):                                             "Internal server error.",
 	} {

@@ -122,6 +122,8 @@ func translateKind(err *job.Error, w words) (answer *statusError, log bool) {
 		return &statusError{status: http.StatusNotFound, detail: err.Msg}, false
 	case job.KindUnavailable:
 		return &statusError{status: http.StatusServiceUnavailable, detail: err.Msg}, true
+	case job.KindUnsupported: // and not 503: later is no better
+		return &statusError{status: http.StatusNotImplemented, detail: err.Msg}, false
 	case job.KindConfig, job.KindEngine:
 		if w.failed != "" {
 			return &statusError{status: http.StatusInternalServerError, detail: w.failed + err.Msg}, true

@@ -77,6 +77,7 @@ func TestErrorsOfTheService(t *testing.T) {
 		{"invalid", job.Errorf(job.KindInvalid, "memory is too much").WithHint("for the operator"), 422, "memory is too much", false},
 		{"not there", job.Errorf(job.KindNotFound, "no such thing"), 404, "no such thing", false},
 		{"unavailable", job.Errorf(job.KindUnavailable, "the disk is full at /home/tako/data"), 503, "the disk is full at /home/***/data", true},
+		{"unsupported", job.Errorf(job.KindUnsupported, "not in this version").WithHint("for the operator"), 501, "not in this version", false},
 		{"the engine", job.Errorf(job.KindEngine, "runsc at 10.1.2.3 died").WithHint("secret"), 500, "Submit error: runsc at ***.***.***.*** died", true},
 		{"the configuration", job.Errorf(job.KindConfig, "container 0123456789ab"), 500, "Submit error: container <container-id>", true},
 		{"a defect", job.Errorf(job.KindInternal, "secret"), 500, "Internal server error.", true},
@@ -94,6 +95,9 @@ func TestErrorsOfTheService(t *testing.T) {
 			}
 			if logged := strings.Contains(log.String(), tc.err.Error()) && strings.Contains(log.String(), correlation); logged != tc.logged {
 				t.Errorf("the log has %q", log.String())
+			}
+			if after := w.Header().Get("Retry-After"); after != "" {
+				t.Errorf("Retry-After is %q", after)
 			}
 			g.unchanged()
 		})

@@ -14,6 +14,7 @@ const (
 	KindNotFound    Kind = "not_found"   // what the caller named is not there
 	KindConfig      Kind = "config"      // the operator's configuration is wrong
 	KindUnavailable Kind = "unavailable" // the host cannot do it now: no isolation, no disk
+	KindUnsupported Kind = "unsupported" // this version cannot do it
 	KindEngine      Kind = "engine"      // the isolation engine failed
 	KindInternal    Kind = "internal"    // a defect of tako; hidden from callers
 )

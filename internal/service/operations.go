@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/takovm/tako/internal/api"
-	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/queue"
 	"github.com/takovm/tako/internal/store"
@@ -171,70 +169,4 @@ func (s *Service) Deliveries(ctx context.Context, p job.Principal, jobID string,
 		owner = &p.Owner
 	}
 	return s.Store.ListDeliveries(ctx, owner, jobID, limit, offset)
-}
-
-// ListJobTypes answers all job types.
-func (s *Service) ListJobTypes(context.Context) ([]api.JobType, error) {
-	var all []api.JobType
-	for _, t := range s.Types.List() {
-		all = append(all, jobType(t))
-	}
-	return all, nil
-}
-
-// jobType says that a type without packages of its own needs no build.
-func jobType(t config.JobType) api.JobType {
-	return api.JobType{JobType: t, Built: len(t.Requirements) == 0 && t.BaseImage == ""}
-}
-
-// JobType answers one.
-func (s *Service) JobType(_ context.Context, name string) (api.JobType, error) {
-	t, ok := s.Types.Get(name)
-	if !ok {
-		return api.JobType{}, store.ErrNotFound
-	}
-	return jobType(t), nil
-}
-
-// errNoTypes refuses what comes with environments.
-func errNoTypes() error {
-	return job.Errorf(job.KindUnavailable, "job types are those of the configuration file in this version").
-		WithHint("add the type to job_types there and restart the server")
-}
-
-// CreateJobType is not possible yet.
-func (s *Service) CreateJobType(context.Context, config.JobType) (api.JobType, error) {
-	return api.JobType{}, errNoTypes()
-}
-
-// ReplaceJobType is not possible yet.
-func (s *Service) ReplaceJobType(context.Context, config.JobType) (api.JobType, error) {
-	return api.JobType{}, errNoTypes()
-}
-
-// DeleteJobType is not possible yet.
-func (s *Service) DeleteJobType(context.Context, string) error { return errNoTypes() }
-
-// BuildJobType answers for types that need no build; others cannot be built
-// yet.
-func (s *Service) BuildJobType(ctx context.Context, name, _ string) (api.Build, error) {
-	t, err := s.JobType(ctx, name)
-	if err != nil {
-		return api.Build{}, err
-	}
-	if !t.Built {
-		return api.Build{}, job.Errorf(job.KindUnavailable, "job type %s needs packages, which this version cannot install", name)
-	}
-	return api.Build{}, job.Errorf(job.KindUnavailable, "job type %s needs no build: it runs in this machine's own Python", name)
-}
-
-// JobTypeVersions are none: nothing is built.
-func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build, error) {
-	_, err := s.JobType(ctx, name)
-	return nil, err
-}
-
-// BuildLog is of no build.
-func (s *Service) BuildLog(context.Context, string, string) (io.ReadCloser, error) {
-	return nil, store.ErrNotFound
 }

@@ -34,7 +34,7 @@ var (
 	// ErrUnavailable: the server, or what is between, cannot do it now (502,
 	// 503, 504). A full queue is one reason.
 	ErrUnavailable = errors.New("not available now")
-	// ErrServer: the server failed (500).
+	// ErrServer: the server failed (500), or cannot do it at all (501).
 	ErrServer = errors.New("the server failed")
 )
 
