@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -123,7 +124,7 @@ func (s *stream) send(ctx context.Context) error {
 				return err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return errors.Join(s.drain(), ctx.Err()) // what came before the stop is not lost
 		}
 	}
 }
