@@ -18,6 +18,7 @@ func (a *API) pageRoutes() []route {
 	return []route{
 		{method: "GET", pattern: "/{$}", scope: job.ScopeRead, hidden: true, handle: (*call).home},
 		{method: "GET", pattern: "/docs", open: true, hidden: true, handle: docs},
+		{method: "GET", pattern: "/docs/oauth2-redirect", open: true, hidden: true, handle: docs}, // FastAPI has a page there
 		{method: "GET", pattern: "/redoc", open: true, hidden: true, handle: docs},
 		{method: "GET", pattern: "/openapi.json", open: true, hidden: true, handle: (*call).openAPI},
 	}

@@ -120,6 +120,7 @@ func samples() map[string]sample {
 		"GET /metrics":                                {target: "/metrics"},
 		"GET /{$}":                                    {target: "/"},
 		"GET /docs":                                   {target: "/docs"},
+		"GET /docs/oauth2-redirect":                   {target: "/docs/oauth2-redirect"},
 		"GET /redoc":                                  {target: "/redoc"},
 		"GET /openapi.json":                           {target: "/openapi.json"},
 		"GET /mcp":                                    {target: "/mcp"},
