@@ -36,6 +36,17 @@ func leaving(t *testing.T, names ...string) (*rig, map[string]string) {
 // content is of a.csv, 16 bytes.
 const content = "content of a.csv"
 
+// How full a disk is, is the operator's business.
+func TestUploadWithoutRoom(t *testing.T) {
+	g := newRig(t)
+	g.service.fail["SaveUpload"] = job.Errorf(job.KindUnavailable, "5 MiB are free")
+	w := g.expect(http.StatusServiceUnavailable, "POST", "/uploads", strings.ReplaceAll("--b\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\n\nx\n--b--\n", "\n", "\r\n"),
+		"Content-Type: multipart/form-data; boundary=b")
+	if w.Body.String() != detail("The server cannot store files now, try again later") {
+		t.Errorf("%s", w.Body)
+	}
+}
+
 func TestArtifact(t *testing.T) {
 	g, digests := leaving(t, "a.csv", "b")
 	tag := `"` + digests["a.csv"] + `"`

@@ -56,6 +56,7 @@ type words struct {
 	ended    string // 404, for store.ErrEnded
 	notEnded string // 400, for ErrNotEnded
 	exists   string // 409, for ErrExists
+	away     string // 503, for job.KindUnavailable, where its reason is the operator's
 	failed   string // goes before the reason of an engine's failure
 }
 
@@ -121,7 +122,7 @@ func translateKind(err *job.Error, w words) (answer *statusError, log bool) {
 	case job.KindNotFound:
 		return &statusError{status: http.StatusNotFound, detail: err.Msg}, false
 	case job.KindUnavailable:
-		return &statusError{status: http.StatusServiceUnavailable, detail: err.Msg}, true
+		return &statusError{status: http.StatusServiceUnavailable, detail: or(w.away, err.Msg)}, true
 	case job.KindUnsupported: // and not 503: later is no better
 		return &statusError{status: http.StatusNotImplemented, detail: err.Msg}, false
 	case job.KindConfig, job.KindEngine:

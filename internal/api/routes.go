@@ -31,7 +31,8 @@ func (a *API) executeRoutes() []route {
 			scope: job.ScopeExecute, body: &a.tables.execute, multipart: true, answer: wire.Submitted{}, errors: []int{409, 503},
 			words: words{notFound: "Input file not found", failed: "Submit error: "}, handle: (*call).submit},
 		{method: "POST", pattern: "/uploads", name: "upload", tag: "execute", summary: "Store a file for a job that comes later; kept a day",
-			scope: job.ScopeExecute, multipart: true, answer: wire.Upload{}, handle: (*call).upload},
+			scope: job.ScopeExecute, multipart: true, answer: wire.Upload{}, errors: []int{503},
+			words: words{away: "The server cannot store files now, try again later"}, handle: (*call).upload},
 	}
 }
 
@@ -148,7 +149,7 @@ func (a *API) adminRoutes() []route {
 			scope: job.ScopeAdmin, answer: wire.KeyRemoved{}, errors: []int{404}, words: words{notFound: "Key not found"}, handle: (*call).deleteKey},
 		{method: "GET", pattern: "/deliveries", name: "list_deliveries", tag: "webhooks", summary: "Webhooks, newest first",
 			scope: job.ScopeRead, answer: wire.Page[wire.Delivery]{}, words: jobWords(), errors: []int{404}, handle: (*call).deliveries,
-			query: pageParams(text("job_id", "of this job only"))},
+			query: pageParams(text("job_id", "of this job or batch only"))},
 	}
 }
 

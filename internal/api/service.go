@@ -144,7 +144,7 @@ type Operations interface {
 	DeleteDeadLetter(ctx context.Context, id int64) error
 	// ReplayDeadLetter submits the job of a dead letter again and removes it.
 	ReplayDeadLetter(ctx context.Context, p job.Principal, id int64, c Caller) (job.Record, error)
-	// Deliveries answers webhooks, of one job if jobID is not empty.
+	// Deliveries answers webhooks, of one job or batch if jobID is not empty.
 	Deliveries(ctx context.Context, p job.Principal, jobID string, limit, offset int) (list []store.Delivery, more bool, err error)
 }
 

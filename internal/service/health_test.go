@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,22 @@ func TestHealthOfTheEngine(t *testing.T) {
 	}
 	if h := s.Health(t.Context()); h.Engine.Ready || h.Breaker.State != "open" {
 		t.Errorf("after five failures: %+v", h)
+	}
+}
+
+// The webhooks of a batch are found by its id, by who sees it.
+func TestDeliveriesOfABatch(t *testing.T) {
+	s := newService(t)
+	owner := job.Principal{Owner: "me", Scopes: []job.Scope{job.ScopeExecute, job.ScopeRead}}
+	b, err := s.SubmitBatch(t.Context(), owner, api.BatchSubmission{Items: []api.Submission{submission(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Deliveries(t.Context(), owner, b.ID, 10, 0); err != nil {
+		t.Errorf("of a batch: %v", err)
+	}
+	if _, _, err := s.Deliveries(t.Context(), job.Principal{Owner: "another"}, b.ID, 10, 0); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of another's batch: %v", err)
 	}
 }
 

@@ -157,10 +157,14 @@ func (s *Service) ReplayDeadLetter(ctx context.Context, p job.Principal, id int6
 	return r, nil
 }
 
-// Deliveries lists webhooks that p sees.
-func (s *Service) Deliveries(ctx context.Context, p job.Principal, jobID string, limit, offset int) ([]store.Delivery, bool, error) {
-	if jobID != "" {
-		if _, err := s.Jobs.Get(ctx, p, jobID); err != nil {
+// Deliveries lists webhooks that p sees, of one job or batch if id is not empty.
+func (s *Service) Deliveries(ctx context.Context, p job.Principal, id string, limit, offset int) ([]store.Delivery, bool, error) {
+	if id != "" {
+		_, err := s.Jobs.Get(ctx, p, id)
+		if errors.Is(err, store.ErrNotFound) {
+			_, err = s.Batch(ctx, p, id)
+		}
+		if err != nil {
 			return nil, false, err
 		}
 	}
@@ -168,5 +172,5 @@ func (s *Service) Deliveries(ctx context.Context, p job.Principal, jobID string,
 	if !p.Can(job.ScopeAdmin) {
 		owner = &p.Owner
 	}
-	return s.Store.ListDeliveries(ctx, owner, jobID, limit, offset)
+	return s.Store.ListDeliveries(ctx, owner, id, limit, offset)
 }
