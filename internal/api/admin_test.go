@@ -185,6 +185,18 @@ func TestStarting(t *testing.T) {
 	}
 }
 
+// A key that has expired already is of no use to anybody.
+func TestKeysThatHaveExpired(t *testing.T) {
+	g := newRig(t)
+	for _, at := range []string{"2026-08-12T10:30:00Z", "2020-01-01T00:00:00Z"} {
+		w := g.expect(http.StatusUnprocessableEntity, "POST", "/keys", `{"name":"n","scopes":["read"],"expires_at":"`+at+`"}`)
+		if !strings.Contains(w.Body.String(), "expires_at must be in the future") {
+			t.Errorf("%s: %s", at, w.Body)
+		}
+	}
+	g.unchanged()
+}
+
 func TestDeadLetters(t *testing.T) {
 	g := furnished(t)
 	g.service.letters[2] = store.DeadLetter{ID: 2, ErrorType: "other", CreatedAt: epoch().Truncate(time.Second)}

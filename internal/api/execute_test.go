@@ -209,7 +209,8 @@ func TestWebhookURLs(t *testing.T) {
 }
 
 func TestLabels(t *testing.T) {
-	const key = "String should match pattern '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$'"
+	const key = `String should match pattern '^[^:\x00-\x1f\x7f-\x9f]{1,63}$'`
+	const bytes = "Value error, the key of a label must have at most 63 bytes"
 	many := func(n int) string {
 		var list []string
 		for i := range n {
@@ -223,11 +224,13 @@ func TestLabels(t *testing.T) {
 		`{"` + strings.Repeat("k", 64) + `":""}`:                                key,
 		`{"a":"` + strings.Repeat("v", 64) + `"}`:                               "Value error, the text must have at most 63 bytes",
 		`{"a":"` + strings.Repeat("é", 32) + `"}`:                               "Value error, the text must have at most 63 bytes",
-		many(17):         "Dictionary should have at most 16 items after validation, not 17",
-		`{"":""}`:        key,
-		`{"-a":""}`:      key,
+		many(17):  "Dictionary should have at most 16 items after validation, not 17",
+		`{"":""}`: key,
+		`{"-a":"","_a":"","a b":"","é":"","a\"'\\":""}`: "",
+		`{"a\u0000":""}`: key,
+		`{"a\n":""}`:     key,
+		`{"` + strings.Repeat("é", 32) + `":""}`: bytes,
 		`{"a:b":""}`:     key,
-		`{"é":""}`:       key,
 		`{"a":1}`:        "Input should be a valid string",
 		`{"a":null}`:     "Input should be a valid string",
 		`[]`:             "Input should be a valid dictionary",

@@ -11,14 +11,25 @@ import (
 	"github.com/takovm/tako/internal/job"
 )
 
-func keyTable() schema.Type {
+func keyTable(o Options) schema.Type {
 	return schema.Type{Kind: schema.Object, Fields: []schema.Field{
 		{Name: "name", Required: true, Type: schema.Type{Kind: schema.String, MinLen: 1, MaxLen: 64, NoNUL: true, Doc: "to know it by"}},
 		{Name: "scopes", Required: true, Type: schema.Type{Kind: schema.List, MinLen: 1, MaxLen: 3,
 			Items: &schema.Type{Kind: schema.String, Enum: []string{"read", "execute", "admin"}}, Holds: noneTwice}},
 		field("expires_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Doc: "never by default",
-			Holds: func(v *schema.Value) string { return timeProblem("expires_at", v.Text()) }}),
+			Holds: o.expiresAt}),
 	}}
+}
+
+// expiresAt refuses a key that nobody could use.
+func (o Options) expiresAt(v *schema.Value) string {
+	if msg := timeProblem("expires_at", v.Text()); msg != "" {
+		return msg
+	}
+	if at, _ := time.Parse(time.RFC3339, v.Text()); !at.After(o.Now()) {
+		return "expires_at must be in the future"
+	}
+	return ""
 }
 
 func noneTwice(v *schema.Value) string {

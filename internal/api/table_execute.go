@@ -23,7 +23,7 @@ type tables struct {
 }
 
 func newTables(o Options) *tables {
-	t := &tables{execute: executeTable(o), jobType: jobTypeTable(), key: keyTable()}
+	t := &tables{execute: executeTable(o), jobType: jobTypeTable(), key: keyTable(o)}
 	t.batch = schema.Type{Kind: schema.Object, Fields: []schema.Field{
 		{Name: "items", Required: true, Type: schema.Type{Kind: schema.List, MinLen: 1, MaxLen: maxItems, Items: &t.execute,
 			Doc: "the jobs; all are taken or none"}},
@@ -110,9 +110,19 @@ func idempotencyType() schema.Type {
 		Doc: "a repeat with the same key is answered with the first job"}
 }
 
+// labelsType takes any text as a key that a filter can name: ":" ends it there.
 func labelsType() schema.Type {
-	return schema.Type{Kind: schema.Map, Null: true, MaxLen: 16, Keys: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`),
+	return schema.Type{Kind: schema.Map, Null: true, MaxLen: 16, Keys: regexp.MustCompile(`^[^:\x00-\x1f\x7f-\x9f]{1,63}$`), Holds: labelsProblem,
 		Items: &schema.Type{Kind: schema.String, MaxBytes: 63, NoNUL: true}, Doc: "for finding jobs again"}
+}
+
+func labelsProblem(v *schema.Value) string {
+	for key := range v.Entries() {
+		if len(key) > 63 {
+			return "the key of a label must have at most 63 bytes"
+		}
+	}
+	return ""
 }
 
 func webhookType(o Options) schema.Type {
