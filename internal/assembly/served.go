@@ -74,7 +74,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	types, slots := jobtype.New(cfg), newSlots(cfg)
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
-		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Host, Log: opts.Log},
+		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Log: opts.Log},
 		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
 		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),

@@ -13,8 +13,8 @@ import (
 
 // Identity is how a server is known among those that share a database.
 type Identity struct {
-	Host string // for people
-	Name string // unique, and the same after a restart
+	Host string // as the machine calls itself
+	Name string // unique, and the same after a restart; records have it
 }
 
 // Node answers the identity of the server of a data directory. It is made once

@@ -135,6 +135,8 @@ func TestServer(t *testing.T) {
 	id := s.submit("print('later')\nraise SystemExit(3)")
 	if got := s.result(id); got["status"] != "failed" || got["exit_code"] != 3.0 || got["stdout"] != "later\n" {
 		t.Errorf("async: %v", got)
+	} else if attempts := got["attempts"].([]any); got["host"] == nil || attempts[0].(map[string]any)["host"] != got["host"] {
+		t.Errorf("it ran on %v, and its attempts are %v", got["host"], attempts)
 	}
 	resp, err := http.Get(s.url + "/jobs/" + id + "/events?follow=false")
 	must(t, err)
