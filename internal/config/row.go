@@ -66,12 +66,32 @@ func shown[T any](rows []row[T], of *T) []Entry {
 	entries := make([]Entry, len(rows))
 	for i, r := range rows {
 		v := value(r.at(of))
+		if !r.nullable {
+			v = notNil(v)
+		}
 		if r.show != nil {
 			v = r.show(v)
 		}
 		entries[i] = Entry{Key: r.name, Value: v}
 	}
 	return entries
+}
+
+// notNil is a list or map that JSON does not show as null.
+func notNil(v any) any {
+	switch p := v.(type) {
+	case []string:
+		return append([]string{}, p...)
+	case []Secret:
+		return append([]Secret{}, p...)
+	case []JobType:
+		return append([]JobType{}, p...)
+	case map[string]string:
+		if p == nil {
+			return map[string]string{}
+		}
+	}
+	return v
 }
 
 // nest gives dotted names the shape they have in YAML.

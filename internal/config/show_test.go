@@ -92,3 +92,21 @@ func TestJSONHasTheShapeOfTheFile(t *testing.T) {
 		t.Errorf("JSON = %s", text)
 	}
 }
+
+// A list of nothing is a list to whoever reads JSON.
+func TestEmptyListsAreLists(t *testing.T) {
+	c := Default("/d")
+	c.JobTypes = []JobType{{Name: "a"}}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"api_keys":[]`, `"allowed_hosts":[]`, `"trusted_proxies":[]`, `"egress_allow_cidrs":[]`, `"requirements":[]`, `"environment":{}`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+	if text, err := json.Marshal(Default("/d")); err != nil || !strings.Contains(string(text), `"job_types":[]`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
