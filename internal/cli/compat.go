@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+)
 
 // newSetupCommand is for those who come from Tako VM, where it pulled an image.
 func (a *app) newSetupCommand() *cobra.Command {
@@ -12,11 +16,12 @@ func (a *app) newSetupCommand() *cobra.Command {
 
 // newDevCommand is for those who come from Tako VM, where it started a database.
 func (a *app) newDevCommand() *cobra.Command {
-	r := &remote{app: a}
 	say := func(use string) *cobra.Command {
-		return &cobra.Command{Use: use, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
-			r.printf("Nothing to do: tako needs no database server and no Docker. tako server starts everything.\n")
-			return nil
+		// Whatever flags it had are of no importance, but for --json.
+		return &cobra.Command{Use: use, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
+			const nothing = "Nothing to do: tako needs no database server and no Docker. tako server starts everything."
+			r := &remote{app: a, json: slices.Contains(args, "--json")}
+			return r.say(map[string]string{"detail": nothing}, func() { r.printf("%s\n", nothing) })
 		}}
 	}
 	cmd := group("dev", "No longer needed: there is no database to start", say("up"), say("down"), say("status"))

@@ -30,6 +30,9 @@ func (a *app) newDLQListCommand() *cobra.Command {
 	cmd.Flags().IntVar(&f.Limit, "limit", 20, "entries at most, up to 1000")
 	cmd.Flags().IntVar(&f.Offset, "offset", 0, "entries to leave out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkLimit(f.Limit); err != nil {
+			return err
+		}
 		c, err := r.client()
 		if err != nil {
 			return err

@@ -30,7 +30,10 @@ func (a *app) newJobsListCommand() *cobra.Command {
 	flags.IntVar(&f.Limit, "limit", 20, "jobs at most, up to 1000")
 	flags.IntVar(&f.Offset, "offset", 0, "jobs to leave out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var err error
+		err := checkLimit(f.Limit)
+		if err != nil {
+			return err
+		}
 		if f.Labels, err = parseLabels(labels); err != nil {
 			return err
 		}
@@ -45,6 +48,15 @@ func (a *app) newJobsListCommand() *cobra.Command {
 		return r.say(page, func() { r.records(page) })
 	}
 	return cmd
+}
+
+// checkLimit refuses 0, too: the client takes it for no limit of its own, and the
+// server has another.
+func checkLimit(n int) error {
+	if n < 1 || n > 1000 {
+		return usageError("--limit %d: it must be between 1 and 1000", n)
+	}
+	return nil
 }
 
 func parseLabels(texts []string) (map[string]string, error) {

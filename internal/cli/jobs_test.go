@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/takovm/tako/internal/runner"
 	tako "github.com/takovm/tako/sdk/go"
 )
 
@@ -34,5 +38,44 @@ func TestShowSaysWhatIsMissing(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
+	}
+}
+
+// A limit that means nothing is refused, before a server is asked.
+func TestListLimit(t *testing.T) {
+	for _, list := range []string{"jobs", "dlq"} {
+		for _, limit := range []string{"0", "-1", "1001"} {
+			root := newApp(t).newRootCommand()
+			root.SetArgs([]string{list, "list", "--limit", limit, "--url", "http://127.0.0.1:1"})
+			err := root.ExecuteContext(t.Context())
+			var exit *exitError
+			if !errors.As(err, &exit) || exit.code != exitUsage {
+				t.Errorf("%s list --limit %s: %v", list, limit, err)
+			}
+		}
+	}
+}
+
+// Who stops a command that waits for a server is not told that it failed.
+func TestInterruptedCall(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(runner.ErrOperator)
+	a := newApp(t)
+	root := a.newRootCommand()
+	root.SetArgs([]string{"jobs", "logs", "-f", "job", "--url", "http://127.0.0.1:1"})
+	if code := a.report(ctx, root.ExecuteContext(ctx)); code != exitInterrupted || a.said(t) != "tako: interrupted\n" {
+		t.Errorf("%d, %q", code, a.said(t))
+	}
+}
+
+// What is asked for as JSON is JSON.
+func TestDevAsJSON(t *testing.T) {
+	got := printed(t, func(r *remote) {
+		root := r.app.newRootCommand()
+		root.SetArgs([]string{"dev", "down", "--json"})
+		must(t, root.ExecuteContext(t.Context()))
+	})
+	if !json.Valid([]byte(got)) {
+		t.Errorf("%q", got)
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,6 +69,8 @@ func failure(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled): // report knows by what
+		return err
 	case errors.Is(err, tako.ErrUnreachable):
 		code = exitUnreachable
 	case errors.Is(err, tako.ErrUnauthorized), errors.Is(err, tako.ErrForbidden):
