@@ -171,7 +171,7 @@ func (c *call) refuse(err error) {
 		c.w.WriteHeader(answer.status)
 		return
 	}
-	body := wire.Error{Detail: sanitize(answer.detail)}
+	body := wire.Error{Detail: wire.Sanitize(answer.detail)}
 	if !answer.bare {
 		body.CorrelationID = c.correlationID
 	}

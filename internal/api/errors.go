@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/api/wire"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
 )
@@ -144,5 +145,5 @@ func itemProblems(e *ItemError) (problems, bool) {
 	if answer.status != http.StatusUnprocessableEntity {
 		return nil, false
 	}
-	return problems{schema.Invalid(sanitize(answer.detail), json.RawMessage("null"), "body", "items", e.Index)}, true
+	return problems{schema.Invalid(wire.Sanitize(answer.detail), json.RawMessage("null"), "body", "items", e.Index)}, true
 }

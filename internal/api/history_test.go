@@ -301,7 +301,7 @@ func TestDiff(t *testing.T) {
 		t.Errorf("%s", w.Body)
 	}
 	want := `{"left":"one","right":"same","identical":true,"differences":[{"field":"resource_usage",` +
-		`"left":{"max_rss_mb":0,"cpu_time_ms":5,"wall_time_ms":0},"right":{"max_rss_mb":0,"cpu_time_ms":7,"wall_time_ms":0}}]}`
+		`"left":{"max_rss_mb":null,"cpu_time_ms":5,"wall_time_ms":0},"right":{"max_rss_mb":null,"cpu_time_ms":7,"wall_time_ms":0}}]}`
 	if w := g.expect(http.StatusOK, "GET", "/executions/one/diff/same", ""); w.Body.String() != want {
 		t.Errorf("%s", w.Body)
 	}

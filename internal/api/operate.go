@@ -63,7 +63,7 @@ func (c *call) ready() error {
 	}
 	if err := c.api.service.Accepting(c.r.Context()); err != nil {
 		answer, _ := translate(err, words{})
-		return c.answer(http.StatusServiceUnavailable, wire.Readiness{Status: "unavailable", Detail: sanitize(answer.detail)})
+		return c.answer(http.StatusServiceUnavailable, wire.Readiness{Status: "unavailable", Detail: wire.Sanitize(answer.detail)})
 	}
 	return c.ok(wire.Readiness{Status: "ready"})
 }

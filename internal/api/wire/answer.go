@@ -32,7 +32,7 @@ func NewExecuteResponse(r *job.Record) ExecuteResponse {
 		ExitCode: o.ExitCode, JobType: OrNil(r.JobType), ExecutionID: OrNil(r.ID), Runtime: runtimeName(o.Sandbox.Engine),
 	}
 	if o.Error != nil {
-		out.Error = &o.Error.Message
+		out.Error = new(failureMessage(o.Error.Type, o.Error.Message))
 	}
 	return out
 }

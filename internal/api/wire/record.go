@@ -224,7 +224,14 @@ func newFailure(f *job.Failure) *Failure {
 	if f == nil {
 		return nil
 	}
-	return &Failure{f.Type, f.Message, OrNil(f.Phase)}
+	return &Failure{f.Type, failureMessage(f.Type, f.Message), OrNil(f.Phase)}
+}
+
+func failureMessage(kind, message string) string {
+	if ours(kind) {
+		return sanitizeOurs(message)
+	}
+	return Sanitize(message)
 }
 
 func newTiming(t job.Timing) *Timing {
@@ -238,15 +245,22 @@ func newUsage(u job.Usage) *Usage {
 	if u == (job.Usage{}) {
 		return nil
 	}
-	rss := float64(u.MaxRSS) / (1 << 20)
-	return &Usage{&rss, ms(u.CPUTime), ms(u.Wall)}
+	var rss *float64
+	if u.MaxRSS > 0 { // who was killed left no figure
+		rss = new(float64(u.MaxRSS) / (1 << 20))
+	}
+	return &Usage{rss, ms(u.CPUTime), ms(u.Wall)}
 }
 
 func newEndedBy(e job.EndedBy) *EndedBy {
 	if e.Actor == "" {
 		return nil
 	}
-	return &EndedBy{e.Actor, OrNil(e.Limit), OrNil(e.Signal), OrNil(e.Detail)}
+	detail := Sanitize(e.Detail)
+	if e.Actor == job.ActorEngine || e.Actor == job.ActorHost {
+		detail = sanitizeOurs(e.Detail)
+	}
+	return &EndedBy{e.Actor, OrNil(e.Limit), OrNil(e.Signal), OrNil(detail)}
 }
 
 // runtimeName is what Tako VM calls an engine: gVisor's is runsc.

@@ -185,3 +185,24 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// What an error says about the host is not for callers; what a program says
+// about itself stays, but for the contract's masks.
+func TestMessagesAreSanitized(t *testing.T) {
+	for _, tt := range []struct {
+		kind, message, want string
+	}{
+		{"service_unavailable", "mkdir /srv/tako/run/4363-a/engine/x: no space left", "mkdir ***/x: no space left"},
+		{"internal_error", "open '/etc/secret/key': denied", "open '***/key': denied"},
+		{"value_error", "ValueError: /srv/data/x is bad", "ValueError: /srv/data/x is bad"},
+		{"value_error", "/home/bob at 10.1.2.3", "/home/*** at ***.***.***.***"},
+	} {
+		r := job.Record{Outcome: job.Outcome{
+			Error: &job.Failure{Type: tt.kind, Message: tt.message}, EndedBy: job.EndedBy{Actor: job.ActorHost, Detail: "/a/b/c"},
+		}}
+		full := NewFullRecord(&r)
+		if full.Error.Message != tt.want || *full.EndedBy.Detail != "***/c" {
+			t.Errorf("%s: %q, %q", tt.message, full.Error.Message, *full.EndedBy.Detail)
+		}
+	}
+}

@@ -58,8 +58,8 @@ func (s *Store) checkSpace() error {
 	if free >= kept {
 		return nil
 	}
-	return job.Errorf(job.KindUnavailable, "the disk is nearly full: %d MiB are free for blobs, and %d MiB are kept free", free>>20, kept>>20).
-		WithHint("free some space below %s", s.dir)
+	return job.Errorf(job.KindUnavailable, "the disk is nearly full").
+		WithHint("%d MiB are free for blobs and %d MiB are kept free: free some space below %s", free>>20, kept>>20, s.dir)
 }
 
 func (s *Store) statfs() (free, total int64, err error) {

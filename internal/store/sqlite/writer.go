@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/takovm/tako/internal/job"
@@ -126,13 +127,24 @@ func (w *writer) runOne(ctx context.Context, tx *sql.Tx, o *op) error {
 		return err
 	}
 	end := "RELEASE one"
-	if o.err = o.fn(ctx, tx); o.err != nil {
+	if o.err = guarded(ctx, tx, o); o.err != nil {
 		end = "ROLLBACK TO one; RELEASE one"
 	}
 	if _, err := tx.ExecContext(ctx, end); err != nil {
 		return errors.Join(o.err, err)
 	}
 	return nil
+}
+
+// guarded makes an error of a panic: one transaction's fault is not to end the
+// server, and with it everybody's.
+func guarded(ctx context.Context, tx *sql.Tx, o *op) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = job.Errorf(job.KindInternal, "a transaction panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return o.fn(ctx, tx)
 }
 
 func ignoreDone(err error) error {

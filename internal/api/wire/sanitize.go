@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"regexp"
@@ -25,12 +25,26 @@ type mask struct {
 	with    string
 }
 
+// hostPath is any absolute path; its last part says enough.
+var hostPath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|[\s:'"(=])/[^\s:'"]*/([^\s/:'"]+)`) })
+
+// sanitizeOurs is for errors of tako itself: they name places on the host.
+func sanitizeOurs(message string) string {
+	return Sanitize(hostPath().ReplaceAllString(message, "$1***/$2"))
+}
+
+// ours reports an error type that tells of tako and not of the program.
+func ours(kind string) bool {
+	return kind == "service_unavailable" || kind == "internal_error" || kind == "docker_error"
+}
+
 var containerID = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{12})\b`)
 })
 
-// sanitize is for the details of errors, not for what programs print.
-func sanitize(detail string) string {
+// Sanitize is for the details and messages of errors, not for what programs
+// print.
+func Sanitize(detail string) string {
 	for _, m := range masks() {
 		detail = m.pattern.ReplaceAllString(detail, m.with)
 	}
