@@ -45,10 +45,10 @@ func killed(signal string, code int, kind string) corpusCase {
 }
 
 // late is a program whose time runs out.
-func late(signal string, code int) corpusCase {
+func late(signal string) corpusCase {
 	by := job.EndedBy{Actor: job.ActorTimeout, Limit: "timeout", Signal: signal}
 	return corpusCase{
-		want: &verdict{job.Timeout, by, "execution_timeout", code},
+		want: &verdict{job.Timeout, by, "execution_timeout", 124},
 		limits: []func(*job.Limits){func(l *job.Limits) {
 			l.Execution, l.KillGrace = 700*time.Millisecond, 300*time.Millisecond
 		}},
@@ -116,9 +116,9 @@ func corpusCases() map[string]corpusCase {
 		"signal_pipe":               killed("SIGPIPE", 141, "pipe_error"),
 		"stack_overflow":            killed("SIGSEGV", 139, "segfault"),
 		"stdin_eof":                 fails(1, "runtime_error"),
-		"timeout_burn":              late("SIGTERM", 143),
-		"timeout_handled":           late("", 3),
-		"timeout_sleep":             late("SIGTERM", 143),
+		"timeout_burn":              late("SIGTERM"),
+		"timeout_handled":           late(""),
+		"timeout_sleep":             late("SIGTERM"),
 		"traceback_chained":         fails(1, "os_error"),
 		"traceback_dedent":          syntax,
 		"traceback_future":          syntax,

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/takovm/tako/internal/runner"
 )
 
 // sourceCase is a program whose bytes matter: how they are read is not the same
@@ -15,6 +14,9 @@ type sourceCase struct {
 	name, code string
 	corpusCase
 }
+
+// mostCode is what the API takes, in bytes of ASCII.
+const mostCode = 100_000
 
 func sourceCases() []sourceCase {
 	good, syntax, either := corpusCase{}, fails(1, "syntax_error"), corpusCase{undecided: true}
@@ -100,11 +102,11 @@ func sourceCases() []sourceCase {
 		{"what a buffer holds", sized(8192, say), good},
 		{"what a pipe holds", sized(65536, say), good},
 		{"a byte more", sized(65537, say), good},
-		{"a byte less than the most", sized(runner.MaxCode-1, say), good},
-		{"the most", sized(runner.MaxCode, say), good},
-		{"the most, with an error in the first line", "def f(:\n" + sized(runner.MaxCode-8, ""), syntax},
-		{"the most, with an error in the last line", sized(runner.MaxCode-8, "") + "def f(:\n", syntax},
-		{"the most, with an exception in the last line", sized(runner.MaxCode-4, "") + "1/0\n", fails(1, "division_error")},
+		{"a byte less than the most", sized(mostCode-1, say), good},
+		{"the most", sized(mostCode, say), good},
+		{"the most, with an error in the first line", "def f(:\n" + sized(mostCode-8, ""), syntax},
+		{"the most, with an error in the last line", sized(mostCode-8, "") + "def f(:\n", syntax},
+		{"the most, with an exception in the last line", sized(mostCode-4, "") + "1/0\n", fails(1, "division_error")},
 		{"many statements", strings.Repeat("x = 1\n", 16_000) + "print(x)\n", good},
 		{"deep", "x = " + strings.Repeat("(", 150) + "1" + strings.Repeat(")", 150) + "\nprint(x)\n", good},
 		{"too deep", "x = " + strings.Repeat("(", 250) + "1" + strings.Repeat(")", 250) + "\n", syntax},
