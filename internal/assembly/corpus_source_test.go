@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
 )
 
 // sourceCase is a program whose bytes matter: how they are read is not the same
