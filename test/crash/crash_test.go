@@ -49,8 +49,7 @@ func TestCrash(t *testing.T) {
 		c.run(t)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		stop := pgtest.Setup()
-		defer stop()
+		t.Cleanup(pgtest.Setup()) // after the databases are gone
 		c := &campaign{binary: binary, data: data}
 		c.fresh = func() { c.env = []string{"TAKO_VM_DATABASE_URL=" + pgtest.NewDatabase(t)} }
 		c.run(t)

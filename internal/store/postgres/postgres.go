@@ -113,8 +113,6 @@ func (d *database) listen(ctx context.Context, l *listener, conn *pgx.Conn, hear
 	d.listening.Go(func() { l.run(ctx, conn, hear) })
 }
 
-func (d *database) Moment(t time.Time) any { return t }
-
 func (d *database) Work(ctx context.Context, feed entry.Feed) error {
 	return d.place.translate(ctx, d.queue.Work(ctx, feed))
 }

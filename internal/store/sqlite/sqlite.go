@@ -132,11 +132,6 @@ func (d *database) Read(ctx context.Context, fn func(context.Context, sqlstore.Q
 	return translate(fn(ctx, conn{d.read}))
 }
 
-// Moment is the text that River's driver writes: SQLite compares it as such.
-func (d *database) Moment(t time.Time) any {
-	return t.UTC().Round(time.Millisecond).Format("2006-01-02 15:04:05.000")
-}
-
 func (d *database) Work(ctx context.Context, feed entry.Feed) error {
 	return translate(d.queue.Work(ctx, feed))
 }

@@ -42,8 +42,6 @@ type Database interface {
 	Write(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 	// Read runs fn on what is committed.
 	Read(ctx context.Context, fn func(ctx context.Context, q Querier) error) error
-	// Moment is t as the times of river_job are compared with.
-	Moment(t time.Time) any
 	// Work and Wake are entry.Queue's.
 	Work(ctx context.Context, feed entry.Feed) error
 	Wake()

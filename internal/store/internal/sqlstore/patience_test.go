@@ -39,7 +39,6 @@ func (s slow) Read(ctx context.Context, fn func(context.Context, Querier) error)
 	return fn(ctx, s)
 }
 func (s slow) Write(ctx context.Context, fn func(context.Context, Tx) error) error { return fn(ctx, s) }
-func (s slow) Moment(time.Time) any                                                { return nil }
 func (s slow) Ping(ctx context.Context) error                                      { return s.answer(ctx) }
 func (s slow) SizeBytes(ctx context.Context) (int64, error)                        { return 1, s.answer(ctx) }
 

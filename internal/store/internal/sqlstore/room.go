@@ -4,9 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/takovm/tako/internal/store"
-	"github.com/takovm/tako/internal/store/internal/entry"
 )
 
 // roomLasts is how long a count of the queue is worked off before the next:
@@ -80,9 +77,6 @@ func (s *Store) pressing(rows []row, among []int) (n int) {
 
 func (s *Store) isLater(r *row) bool { return r.Request.RunAt.After(s.now().Add(dueSoon)) }
 
-// soon is the end of dueSoon, as entries have their times.
-func (s *Store) soon() any { return s.db.Moment(s.now().Add(dueSoon)) }
-
 // waiting counts the entries in the queue: neither those whose time is to come
 // nor those that are held outside.
 func (s *Store) waiting(ctx context.Context) (n int, err error) {
@@ -94,29 +88,9 @@ func (s *Store) waiting(ctx context.Context) (n int, err error) {
 }
 
 func (s *Store) countWaiting(ctx context.Context, q Querier) (n int, err error) {
+	now := s.now()
 	_, err = one(ctx, q, `SELECT (SELECT count(*) FROM river_job WHERE state = 'available')
- + (SELECT count(*) FROM river_job WHERE state = 'scheduled' AND scheduled_at <= $1)`, []any{s.soon()}, &n)
+ + (SELECT count(*) FROM records WHERE status = 'queued' AND ready_at > $1 AND ready_at <= $2)`,
+		[]any{nanos(now), nanos(now.Add(dueSoon))}, &n)
 	return n, err
-}
-
-// boundLater refuses rows that wait for their time where their owner has too
-// many of them already: they would stay for as long as they please.
-func (t *txn) boundLater(ctx context.Context, rows []row, fresh []int, most int) error {
-	more := map[string]int{} // by queue
-	for _, i := range fresh {
-		if t.s.isLater(&rows[i]) {
-			more[entry.QueueOf(rows[i].Owner)]++
-		}
-	}
-	for queue, n := range more {
-		var have int
-		if _, err := one(ctx, t, "SELECT count(*) FROM river_job WHERE state = 'scheduled' AND queue = $1 AND scheduled_at > $2",
-			[]any{queue, t.s.soon()}, &have); err != nil {
-			return err
-		}
-		if have+n > most {
-			return store.ErrQueueFull
-		}
-	}
-	return nil
 }

@@ -40,6 +40,7 @@ type Store struct {
 	claims   claims
 	hub      hub
 	room     room
+	later    later
 	counting chan struct{} // has an element while somebody takes room
 	patience time.Duration
 	working  sync.Mutex // held by Work
