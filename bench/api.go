@@ -117,3 +117,27 @@ func (c *apiClient) waitToStart(ctx context.Context) (time.Duration, error) {
 	}
 	return a.StartedAt.Sub(a.CreatedAt), err
 }
+
+// settled waits until as many sandboxes wait as should and none is being made
+// or removed.
+func (c *apiClient) settled(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; quiet < 3; {
+		var stats struct {
+			Sandboxes struct{ Ready, Making, Wanted int }
+		}
+		if err := c.call(ctx, http.MethodGet, "/pool/stats", nil, &stats); err != nil {
+			return err
+		}
+		if quiet++; stats.Sandboxes.Making > 0 || stats.Sandboxes.Ready < stats.Sandboxes.Wanted {
+			quiet = 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

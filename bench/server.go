@@ -130,9 +130,14 @@ func (v *server) warm(ctx context.Context, _ options, _ *served) error {
 }
 
 // overhead is what is left of a request when its sandbox's time is taken off.
+// Requests come one at a time, each when a sandbox waits and nothing else goes
+// on: the making of the next one is no part of a request.
 func (v *server) overhead(ctx context.Context, o options, f *served) error {
 	var wall, over []float64
 	for range o.requests {
+		if err := v.api.settled(ctx); err != nil {
+			return err
+		}
 		begun := time.Now()
 		inside, err := v.api.execute(ctx)
 		if err != nil {

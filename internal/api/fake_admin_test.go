@@ -59,6 +59,8 @@ func (f *fake) Accepting(context.Context) error {
 	return f.accepting
 }
 
+func (f *fake) Sandboxes(context.Context) Sandboxes { return Sandboxes{Ready: 1, Max: 2} }
+
 func (f *fake) Pool(context.Context) (Pool, error) {
 	end, err := f.begin("Pool")
 	defer end()

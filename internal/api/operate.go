@@ -11,7 +11,14 @@ func (c *call) poolStats() error {
 	if err != nil {
 		return err
 	}
-	return c.ok(newPool(p))
+	w := c.api.service.Sandboxes(c.r.Context())
+	return c.ok(wire.PoolStats{
+		Pending: p.Pending, Running: p.Running, MaxWorkers: p.MaxWorkers, MaxQueueSize: p.MaxQueueSize,
+		Sandboxes: wire.Sandboxes{
+			Ready: w.Ready, Making: w.Making, Wanted: w.Wanted, Max: w.Max, Shapes: w.Shapes, Hits: w.Hits, Misses: w.Misses,
+			Made: w.Made, Failed: w.Failed, RefillMS: float64(w.Refill.Microseconds()) / 1000, MemoryBytes: w.Memory,
+		},
+	})
 }
 
 func newPool(p Pool) wire.Pool { return wire.Pool(p) }

@@ -156,7 +156,7 @@ func (a *API) adminRoutes() []route {
 func (a *API) serverRoutes() []route {
 	routes := []route{
 		{method: "GET", pattern: "/pool/stats", name: "pool_stats", tag: "server", summary: "What runs and waits",
-			scope: job.ScopeRead, answer: wire.Pool{}, handle: (*call).poolStats},
+			scope: job.ScopeRead, answer: wire.PoolStats{}, handle: (*call).poolStats},
 		{method: "GET", pattern: "/health", name: "health", tag: "server", summary: "How the server is",
 			open: true, answer: wire.Health{}, errors: []int{503}, handle: (*call).health},
 		{method: "GET", pattern: "/ready", name: "ready", tag: "server", summary: "Whether the server takes work",

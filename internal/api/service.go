@@ -139,6 +139,8 @@ type Operations interface {
 	// Accepting is nil where new work can be stored, and otherwise says why not.
 	Accepting(ctx context.Context) error
 	Pool(ctx context.Context) (Pool, error)
+	// Sandboxes answers what waits on this server; zero without a pool.
+	Sandboxes(ctx context.Context) Sandboxes
 	DeadLetters(ctx context.Context, errorType string, limit, offset int) (list []store.DeadLetter, more bool, err error)
 	DeadLetterStats(ctx context.Context) (map[string]int, error)
 	DeleteDeadLetter(ctx context.Context, id int64) error
@@ -150,6 +152,14 @@ type Operations interface {
 
 // Pool is what runs and waits.
 type Pool struct{ Pending, Running, MaxWorkers, MaxQueueSize int }
+
+// Sandboxes are those that wait, ready, and the counts since the start.
+type Sandboxes struct {
+	Ready, Making, Wanted, Max, Shapes int
+	Hits, Misses, Made, Failed         int64
+	Refill                             time.Duration // of the last one
+	Memory                             int64         // bytes
+}
 
 // Health is how the server is. It is asked often, so it is known, not found out.
 type Health struct {

@@ -191,6 +191,13 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 	}
 }
 
+// Warm has n sandboxes made ready for attempts like a, in this machine's
+// environment.
+func (l *Local) Warm(a runner.Attempt, n int) error {
+	a.Environment = l.images.current().Environment
+	return l.Runner.Warm(a, n)
+}
+
 // suspect reports a result that a corrupt image would explain and that nobody
 // has seen anything of: nothing ran, or it crashed before it said anything.
 // Neither a limit nor the caller is the reason.

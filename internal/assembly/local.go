@@ -39,6 +39,8 @@ type Options struct {
 	// Executable is the binary that becomes a sandbox; default this one. For
 	// tests, whose own binary cannot be one.
 	Executable string
+	// Pool sizes the pool of sandboxes that wait; without Max there is none.
+	Pool sandbox.PoolOptions
 }
 
 // NewLocal builds the parts, in an order that can be undone: the home, what
@@ -83,6 +85,10 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 	}
 	if supplier.Init, err = l.images.open(ctx, cfg, opts.Progress); err != nil {
 		return nil, err
+	}
+	if opts.Pool.Max > 0 {
+		supplier.Pool = sandbox.NewPool(supplier, opts.Pool)
+		undo.Add(supplier.Pool.Close)
 	}
 	l.Runner = &runner.Runner{Supplier: supplier}
 	l.release = undo.Release()

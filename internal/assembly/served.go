@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/artifact"
 	"github.com/takovm/tako/internal/artifact/disk"
 	"github.com/takovm/tako/internal/artifact/s3"
@@ -18,6 +19,7 @@ import (
 	"github.com/takovm/tako/internal/lifecycle"
 	"github.com/takovm/tako/internal/metrics"
 	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/sandbox"
 	"github.com/takovm/tako/internal/server"
 	"github.com/takovm/tako/internal/service"
 	"github.com/takovm/tako/internal/store"
@@ -43,7 +45,10 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 		return nil, err
 	}
 	undo.Add(release)
-	local, err := NewLocal(ctx, cfg, Options{Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable})
+	local, err := NewLocal(ctx, cfg, Options{
+		Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable,
+		Pool: sandbox.PoolOptions{Max: cfg.WarmPoolSize, MaxMemory: int64(cfg.WarmPoolMemory), Log: opts.Log},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +89,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Slots: slots, Engine: engine,
 		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
 	}
+	s.warm(local, types)
 	s.watch(cfg)
 	return s, nil
 }
@@ -213,6 +219,29 @@ func (s *served) hasEnded(r *job.Record) {
 	}
 }
 
+// warm has the pool, if there is one, told about: to the API, to metrics, and
+// what the first jobs will probably be.
+func (s *served) warm(local *Local, types *jobtype.Registry) {
+	pool := local.Runner.Supplier.Pool
+	if pool == nil {
+		return
+	}
+	s.Warm = func(ctx context.Context) api.Sandboxes {
+		st := pool.Stats(ctx)
+		return api.Sandboxes{
+			Ready: st.Ready, Making: st.Making, Wanted: st.Want, Max: st.Max, Shapes: st.Shapes, Hits: st.Hits, Misses: st.Misses,
+			Made: st.Made, Failed: st.Failed, Refill: st.Refill, Memory: st.Memory,
+		}
+	}
+	t, err := types.Resolve("")
+	if err != nil {
+		return
+	}
+	if err := local.Warm(attempt.Plain(t), 2); err != nil {
+		s.log.Warn("no sandbox waits for the first job", "error", err)
+	}
+}
+
 // watch lets metrics ask for the state of now.
 func (s *served) watch(cfg *config.Config) {
 	s.metrics.Watch(metrics.State{
@@ -220,6 +249,10 @@ func (s *served) watch(cfg *config.Config) {
 		Slots: func() (total, used, waiting int, memory int64) {
 			u := s.Slots.Usage()
 			return cfg.MaxWorkers, u.Running, u.Waiting, u.Memory
+		},
+		Warm: func() (ready, wanted int, hits, misses, failed int64, refill time.Duration) {
+			w := s.Sandboxes(context.Background())
+			return w.Ready, w.Wanted, w.Hits, w.Misses, w.Failed, w.Refill
 		},
 		Breaker: func() string { return string(s.Jobs.Breaker().State) },
 		Disk:    s.space,

@@ -40,6 +40,12 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 	return a, nil
 }
 
+// Plain is what most jobs of a type are like: a program in Python, nothing else
+// asked for.
+func Plain(t job.Type) runner.Attempt {
+	return runner.Attempt{Language: "python", Code: []byte("pass"), Env: merged(t.Env), Limits: limits(t.Limits, &job.Request{})}
+}
+
 // notYet refuses what no part of tako can do so far, instead of leaving it out.
 func notYet(req *job.Request, t job.Type) error {
 	switch {

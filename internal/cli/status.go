@@ -25,7 +25,8 @@ func (a *app) newStatusCommand() *cobra.Command {
 		pool, err := c.Pool(cmd.Context())
 		switch {
 		case errors.Is(err, tako.ErrUnauthorized), errors.Is(err, tako.ErrForbidden):
-			pool = &h.QueueStats // as much as anybody is told
+			q := h.QueueStats // as much as anybody is told
+			pool = &tako.Pool{Pending: q.Pending, Running: q.Running, MaxWorkers: q.MaxWorkers, MaxQueueSize: q.MaxQueueSize}
 		case err != nil:
 			return failure(err)
 		}
@@ -40,4 +41,7 @@ func (r *remote) health(h *tako.Health, pool *tako.Pool) {
 	r.printf("Engine: %s %s on %s, %s\n", oneLine(h.Engine.Name), oneLine(h.Engine.Version), oneLine(h.Engine.Platform), available[h.Engine.Ready])
 	r.printf("Breaker: %s\n", oneLine(h.CircuitBreaker.State))
 	r.printf("Jobs: %d running of at most %d, %d waiting of at most %d\n", pool.Running, pool.MaxWorkers, pool.Pending, pool.MaxQueueSize)
+	if s := pool.Sandboxes; s.Max > 0 {
+		r.printf("Sandboxes: %d ready of %d wanted, %d of %d attempts found one\n", s.Ready, s.Wanted, s.Hits, s.Hits+s.Misses)
+	}
 }

@@ -30,6 +30,8 @@ type Config struct {
 	DiskReservePercent        int
 	OTLPEndpoint              string // empty: no traces
 	MaxWorkers, MaxQueueSize  int
+	WarmPoolSize              int
+	WarmPoolMemory            Size
 	MaxRetryAttempts          int
 	RetryBaseDelay            float64 // seconds
 	QueueWaitTimeout          float64 // seconds

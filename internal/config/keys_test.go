@@ -43,6 +43,8 @@ func configSamples() map[string]sample {
 		"database_url":                         {list("postgresql://h/d", "postgres://u:p@h:1/d", "postgresql+psycopg://h/d", "null"), list("mysql://h/d", "postgresql://h", "postgresql:///d", "postgresql://h:x/d", "h/d")},
 		"max_workers":                          {list("1", "64"), list("0", "65")},
 		"max_queue_size":                       {list("1", "10000"), list("0", "10001")},
+		"warm_pool_size":                       {list("0", "256"), list("-1", "257")},
+		"warm_pool_memory":                     {list("0", "512m"), list("2000g", "-1", "1.5g")},
 		"max_retry_attempts":                   {list("1", "10"), list("0", "11")},
 		"retry_base_delay":                     {list("0.1", "60", `"2.5"`), list("0.09", "60.1", ".nan", ".inf", "fast")},
 		"queue_wait_timeout":                   {list("0.1", "30"), list("0", "31", ".nan")},

@@ -36,6 +36,10 @@ type State struct {
 	// Slots, all of them, those in use, who waits for one, and the memory that
 	// what runs may take.
 	Slots func() (total, used, waiting int, memory int64)
+	// Warm are the sandboxes that wait: how many, how many are wanted, attempts
+	// that found one and that did not, how many could not be made, and how long
+	// the last one took.
+	Warm func() (ready, wanted int, hits, misses, failed int64, refill time.Duration)
 	// Breaker is closed, open or half_open.
 	Breaker func() string
 	// Disk is what is free for us and what is kept free; nil where it is not

@@ -21,6 +21,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(name, help string, v float64) {
 		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, v)
 	}
+	counter := func(name, help string, v float64) {
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, v)
+	}
 	c.database(gauge)
 	if c.Slots != nil {
 		total, used, waiting, memory := c.Slots()
@@ -28,6 +31,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge("tako_slots_used", "Jobs that run on this server.", float64(used))
 		gauge("tako_slots_waiting", "Who waits for a slot on this server.", float64(waiting))
 		gauge("tako_memory_reserved_bytes", "Sum of the memory limits of what runs.", float64(memory))
+	}
+	if c.Warm != nil {
+		ready, wanted, hits, misses, failed, refill := c.Warm()
+		gauge("tako_pool_ready", "Sandboxes that wait for a job.", float64(ready))
+		gauge("tako_pool_wanted", "Sandboxes that should wait.", float64(wanted))
+		counter("tako_pool_hits_total", "Attempts that found a sandbox waiting.", float64(hits))
+		counter("tako_pool_misses_total", "Attempts that could have used one and found none.", float64(misses))
+		counter("tako_pool_failures_total", "How often no sandbox could be made ready.", float64(failed))
+		gauge("tako_pool_refill_seconds", "How long it took to make the last one ready.", refill.Seconds())
 	}
 	if c.Breaker != nil {
 		state := map[string]float64{"closed": 0, "half_open": 1, "open": 2}

@@ -65,7 +65,7 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 	}
 	fault := r.conclude(ctx, err)
 	if r.box != nil {
-		r.result.Leftovers = r.box.Destroy()
+		r.result.Leftovers = r.release(supplier)
 	}
 	if r.result.ExitCode == nil {
 		r.result.ExitCode = new(neverRanCode)
@@ -79,23 +79,17 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.attempt.Limits.Startup, errStartup)
 	defer cancel()
-	box, err := supplier.Launch(ctx, r.request())
-	if err != nil {
+	if err := r.furnish(ctx, supplier); err != nil {
 		return cause(ctx, err)
 	}
-	r.box = box
-	r.result.SandboxID = box.ID()
-	r.result.Supply = box.Supply
-	r.result.Unenforced = box.Unenforced()
-	if err := r.stage(ctx); err != nil {
-		return cause(ctx, err)
-	}
+	box := r.box
 	if ready := r.attempt.Ready; ready != nil {
 		if err := ready(ctx); err != nil {
 			return cause(ctx, err)
 		}
 	}
 	box.ForgetPeak() // of booting, or of loading a snapshot
+	var err error
 	if r.base, err = box.Stats(ctx); err != nil {
 		return cause(ctx, err)
 	}
@@ -104,6 +98,38 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	}
 	r.clock.started = time.Now()
 	return nil
+}
+
+// furnish gets a sandbox and stages the inputs. One that waited and died before
+// anything ran in it is replaced by another.
+func (r *run) furnish(ctx context.Context, supplier *sandbox.Supplier) error {
+	for {
+		box, err := supplier.Launch(ctx, r.request())
+		if err != nil {
+			return err
+		}
+		r.box = box
+		r.result.SandboxID = box.ID()
+		r.result.Supply = box.Supply
+		r.result.Unenforced = box.Unenforced()
+		err = r.stage(ctx)
+		if err == nil || box.Supply != job.SupplyPool || !errors.Is(err, guest.ErrLost) || ctx.Err() != nil {
+			return err
+		}
+		r.box = nil
+		if err := supplier.Retire(box); err != nil {
+			return err
+		}
+	}
+}
+
+// release destroys the sandbox: at once where something may still run in it,
+// else while the caller goes on.
+func (r *run) release(supplier *sandbox.Supplier) error {
+	if r.exit == nil || r.exit.Survivors || r.result.Status != job.Succeeded && r.result.Status != job.Failed {
+		return r.box.Destroy()
+	}
+	return supplier.Retire(r.box)
 }
 
 // cause prefers why ctx ended to what a call said about it.

@@ -133,6 +133,15 @@ func (r *Runner) Prepare(ctx context.Context, a Attempt) error {
 	return r.Supplier.Prepare(ctx, newRun(a, Sinks{}).request())
 }
 
+// Warm has n sandboxes for attempts of a's shape made ready, where there is a
+// pool and a can be held.
+func (r *Runner) Warm(a Attempt, n int) error {
+	if err := a.validate(); err != nil {
+		return err
+	}
+	return r.Supplier.Warm(newRun(a, Sinks{}).request(), n)
+}
+
 // clock is one attempt's stop-watch.
 type clock struct {
 	begun, started, ended time.Time

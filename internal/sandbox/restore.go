@@ -12,13 +12,9 @@ import (
 	"github.com/takovm/tako/internal/job"
 )
 
-// restore starts a sandbox from the snapshot of its shape, which it makes first
+// restore starts a sandbox from the snapshot of its shape, of that key, which it makes first
 // where it is worth it. Any error means: launch one from nothing.
-func (s *Supplier) restore(ctx context.Context, r Request) (*Sandbox, error) {
-	key, err := s.key(r)
-	if err != nil {
-		return nil, err
-	}
+func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox, error) {
 	snapshot, err := s.Snapshots.take(key)
 	if err != nil && s.Snapshots.wanted(key) {
 		if err := s.freezeInto(ctx, key, r); err != nil {
@@ -41,6 +37,19 @@ func (s *Supplier) restore(ctx context.Context, r Request) (*Sandbox, error) {
 		s.Snapshots.fail(key, err)
 	}
 	return nil, err
+}
+
+// restoreSoon is restore for a shape that is known to be used: a snapshot that is
+// not there is made.
+func (s *Supplier) restoreSoon(ctx context.Context, key string, r Request) (*Sandbox, error) {
+	box, err := s.restore(ctx, key, r)
+	if !errors.Is(err, errNoSnapshot) || s.Snapshots.recent(key+".failed") {
+		return box, err
+	}
+	if err := s.freezeInto(ctx, key, r); err != nil {
+		return nil, err
+	}
+	return s.restore(ctx, key, r)
 }
 
 // Prepare makes the snapshot of a request that has a held program, unless it is

@@ -44,6 +44,8 @@ type Supplier struct {
 	// Snapshots, if not nil, are where sandboxes with a held program are
 	// restored from.
 	Snapshots *Snapshots
+	// Pool, if not nil, has such sandboxes ready.
+	Pool *Pool
 	// Log is told why a snapshot was not used; default nobody.
 	Log *slog.Logger
 }
@@ -80,7 +82,7 @@ type Sandbox struct {
 // destroys it.
 func (s *Supplier) Launch(ctx context.Context, r Request) (*Sandbox, error) {
 	if s.Snapshots != nil && r.Held != nil {
-		box, err := s.restore(ctx, r)
+		box, err := s.ready(ctx, r)
 		if err == nil || ctx.Err() != nil {
 			return box, err
 		}
@@ -89,6 +91,41 @@ func (s *Supplier) Launch(ctx context.Context, r Request) (*Sandbox, error) {
 		}
 	}
 	return s.boot(ctx, r)
+}
+
+// ready takes a sandbox with the program held in it out of the pool, or restores
+// one.
+func (s *Supplier) ready(ctx context.Context, r Request) (*Sandbox, error) {
+	key, err := s.key(r)
+	if err != nil {
+		return nil, err
+	}
+	if box := s.pooled(ctx, key, r); box != nil {
+		return box, nil
+	}
+	return s.restore(ctx, key, r)
+}
+
+// Warm has sandboxes of this shape made ready, if there is a pool.
+func (s *Supplier) Warm(r Request, n int) error {
+	if s.Pool == nil || s.Snapshots == nil || r.Held == nil {
+		return nil
+	}
+	key, err := s.key(r)
+	if err == nil {
+		s.Pool.Warm(key, r, n)
+	}
+	return err
+}
+
+// Retire destroys a sandbox that nothing runs in any more. With a pool that
+// happens while the caller goes on, and the error is the log's.
+func (s *Supplier) Retire(box *Sandbox) error {
+	if s.Pool == nil {
+		return box.Destroy()
+	}
+	s.Pool.Retire(box)
+	return nil
 }
 
 // boot starts a sandbox from nothing.

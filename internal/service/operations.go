@@ -119,6 +119,14 @@ func (s *Service) Pool(ctx context.Context) (api.Pool, error) {
 	return api.Pool{Pending: stats.Queued, Running: stats.Running, MaxWorkers: s.MaxWorkers, MaxQueueSize: s.MaxQueue}, nil
 }
 
+// Sandboxes are those that wait.
+func (s *Service) Sandboxes(ctx context.Context) api.Sandboxes {
+	if s.Warm == nil {
+		return api.Sandboxes{}
+	}
+	return s.Warm(ctx)
+}
+
 // DeadLetters lists what was given up.
 func (s *Service) DeadLetters(ctx context.Context, errorType string, limit, offset int) ([]store.DeadLetter, bool, error) {
 	return s.Store.DeadLetters(ctx, errorType, limit, offset)

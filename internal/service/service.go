@@ -30,6 +30,8 @@ type Service struct {
 	MaxWorkers, MaxQueue int
 	// MaxUpload bounds one file, in bytes.
 	MaxUpload int64
+	// Warm, if set, answers which sandboxes wait.
+	Warm func(ctx context.Context) api.Sandboxes
 	// Room, if set, answers why the disk takes no new work.
 	Room func() error
 	// Forget, if set, is told of API keys that were deleted.

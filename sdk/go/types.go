@@ -84,7 +84,7 @@ type (
 	// Batch is where a batch stands.
 	Batch = wire.Batch
 	// Pool is what runs and waits.
-	Pool = wire.Pool
+	Pool = wire.PoolStats
 	// Health is how the server is.
 	Health = wire.Health
 	// Breaker is the guard before the engine.

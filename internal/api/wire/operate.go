@@ -2,12 +2,36 @@ package wire
 
 import "encoding/json"
 
-// Pool answers GET /pool/stats.
+// Pool is what runs and waits.
 type Pool struct {
 	Pending      int `json:"pending"`
 	Running      int `json:"running"`
 	MaxWorkers   int `json:"max_workers"`
 	MaxQueueSize int `json:"max_queue_size"`
+}
+
+// PoolStats answers GET /pool/stats.
+type PoolStats struct {
+	Pending      int       `json:"pending"`
+	Running      int       `json:"running"`
+	MaxWorkers   int       `json:"max_workers"`
+	MaxQueueSize int       `json:"max_queue_size"`
+	Sandboxes    Sandboxes `json:"sandboxes"`
+}
+
+// Sandboxes are those that wait for an attempt on the server that answers.
+type Sandboxes struct {
+	Ready       int     `json:"ready"`
+	Making      int     `json:"making"`
+	Wanted      int     `json:"wanted"`
+	Max         int     `json:"max"`
+	Shapes      int     `json:"shapes" doc:"kinds of attempts that they are for"`
+	Hits        int64   `json:"hits" doc:"attempts that found one"`
+	Misses      int64   `json:"misses" doc:"attempts that could have used one"`
+	Made        int64   `json:"made"`
+	Failed      int64   `json:"failed" doc:"how often none could be made"`
+	RefillMS    float64 `json:"refill_ms" doc:"how long the last one took to be made"`
+	MemoryBytes int64   `json:"memory_bytes" doc:"what those that wait hold"`
 }
 
 // Health answers GET /health.

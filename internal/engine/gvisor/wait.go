@@ -120,6 +120,11 @@ func (s *sandbox) died(how string) string {
 // Wait blocks until the sandbox has ended.
 func (s *sandbox) Wait(ctx context.Context) (engine.Exit, error) {
 	select {
+	case <-s.done: // also when ctx has ended: that is how to ask without waiting
+		return s.exit, nil
+	default:
+	}
+	select {
 	case <-s.done:
 		return s.exit, nil
 	case <-ctx.Done():
