@@ -270,3 +270,16 @@ func TestServerRefuses(t *testing.T) {
 	}
 	s.stop()
 }
+
+// A client of Tako VM needs another address and nothing else: what it does, and
+// all it relies on, is in the script.
+func TestClientOfTakoVM(t *testing.T) {
+	b := newBench(t)
+	b.pack(t)
+	s := serve(t, b)
+	out, err := exec.CommandContext(t.Context(), "python3", "testdata/takovm_client.py", s.url).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s\n%s", err, out, s.said())
+	}
+	s.stop()
+}
