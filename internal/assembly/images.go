@@ -176,10 +176,13 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 		mended, mendErr := false, error(nil)
 		switch {
 		case errors.Is(err, errStale):
-			mended, mendErr = true, l.images.renew(ctx, env)
+			if mended, mendErr = true, l.images.renew(ctx, env); mendErr == nil {
+				l.forgetPool()
+			}
 		case res != nil && suspect(res, a):
 			if mended, mendErr = l.images.mend(ctx, env); mended && l.Runner.Supplier.Snapshots != nil {
 				l.Runner.Supplier.Snapshots.Forget() // they may have been made with it
+				l.forgetPool()
 			}
 		}
 		if mendErr != nil {
@@ -188,6 +191,13 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 		if !mended {
 			return res, err
 		}
+	}
+}
+
+// forgetPool lets go what waits in an environment that is none any more.
+func (l *Local) forgetPool() {
+	if pool := l.Runner.Supplier.Pool; pool != nil {
+		pool.Forget()
 	}
 }
 

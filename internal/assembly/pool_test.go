@@ -3,6 +3,7 @@ package assembly
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -158,5 +159,42 @@ func TestPooledDies(t *testing.T) {
 	must(t, err)
 	if res.Status != job.Succeeded || string(res.Stdout.Kept) != "1\n" {
 		t.Errorf("it ended as %s", show(res))
+	}
+}
+
+// Memory that the inputs alone go over is the job's fault in a sandbox that
+// waited, too: no other is tried.
+func TestPooledStagingOutOfMemory(t *testing.T) {
+	takotest.RequireRoot(t)
+	r := newPooled(t)
+	a := r.python("print(1)")
+	a.Limits.Memory = 64 << 20
+	r.warmed(t, a)
+	content := strings.Repeat("x", 60<<20)
+	a.Files = []runner.File{{Path: "big", Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(content)), nil
+	}}}
+	must(t, r.Warm(a, 2))
+	r.warmed(t, a)
+	res, err := r.Run(t.Context(), a, runner.Sinks{Keep: true})
+	must(t, err)
+	if res.Status != job.OOM {
+		t.Errorf("it ended as %s", show(res))
+	}
+	if st := r.Runner.Supplier.Pool.Stats(t.Context()); st.Hits > 1 {
+		t.Errorf("%d sandboxes were used", st.Hits)
+	}
+}
+
+// What waits in an environment whose image is found corrupt is let go with it.
+func TestPooledForgets(t *testing.T) {
+	r := newPooled(t)
+	a := r.python("print(1)")
+	r.warmed(t, a)
+	r.forgetPool()
+	res, err := r.Run(t.Context(), a, runner.Sinks{Keep: true})
+	must(t, err)
+	if res.Supply == job.SupplyPool || res.Status != job.Succeeded {
+		t.Errorf("it came from %s and ended as %s", res.Supply, show(res))
 	}
 }

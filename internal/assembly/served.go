@@ -47,7 +47,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	undo.Add(release)
 	local, err := NewLocal(ctx, cfg, Options{
 		Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable,
-		Pool: sandbox.PoolOptions{Max: cfg.WarmPoolSize, MaxMemory: int64(cfg.WarmPoolMemory), Log: opts.Log},
+		Pool: poolOptions(cfg, opts.Log),
 	})
 	if err != nil {
 		return nil, err
@@ -197,15 +197,29 @@ func newSlots(cfg *config.Config) *queue.Slots {
 	})
 }
 
-// memoryBudget is what all sandboxes may have together: what is configured, or
-// this machine's memory less an eighth for everything else. 0, no bound, where
+// poolOptions size the pool; without room for one sandbox there is none.
+func poolOptions(cfg *config.Config, log *slog.Logger) sandbox.PoolOptions {
+	o := sandbox.PoolOptions{Max: cfg.WarmPoolSize, MaxMemory: int64(cfg.WarmPoolMemory), Log: log}
+	if o.MaxMemory <= 0 {
+		o.Max = 0
+	}
+	return o
+}
+
+// memoryBudget is what all sandboxes that run may have together: what is
+// configured, or this machine's memory less an eighth for everything else, less
+// what those that wait may hold, though at most half of it. 0, no bound, where
 // it cannot be told.
 func memoryBudget(cfg *config.Config) int64 {
-	if cfg.MemoryBudget > 0 {
-		return int64(cfg.MemoryBudget)
+	all := int64(cfg.MemoryBudget)
+	if all <= 0 {
+		total := hostMemory()
+		all = total - total/8
 	}
-	total := hostMemory()
-	return total - total/8
+	if cfg.WarmPoolSize == 0 {
+		return all
+	}
+	return all - min(int64(cfg.WarmPoolMemory), all/2)
 }
 
 // hasEnded counts a record, and wakes who delivers webhooks.

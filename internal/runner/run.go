@@ -44,6 +44,7 @@ type run struct {
 	// expired is set by our timer before it signals the program.
 	expired atomic.Bool
 	exit    *guest.Exit // as init reported it; nil when it did not
+	staged  bool        // something is in the sandbox
 }
 
 func newRun(a Attempt, sinks Sinks) *run {
@@ -103,7 +104,7 @@ func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 // furnish gets a sandbox and stages the inputs. One that waited and died before
 // anything ran in it is replaced by another.
 func (r *run) furnish(ctx context.Context, supplier *sandbox.Supplier) error {
-	for {
+	for first := true; ; first = false {
 		box, err := supplier.Launch(ctx, r.request())
 		if err != nil {
 			return err
@@ -113,7 +114,8 @@ func (r *run) furnish(ctx context.Context, supplier *sandbox.Supplier) error {
 		r.result.Supply = box.Supply
 		r.result.Unenforced = box.Unenforced()
 		err = r.stage(ctx)
-		if err == nil || box.Supply != job.SupplyPool || !errors.Is(err, guest.ErrLost) || ctx.Err() != nil {
+		died := errors.Is(err, guest.ErrLost) && box.Supply == job.SupplyPool && !r.staged
+		if err == nil || !died || !first || ctx.Err() != nil || r.lost().Cause == engine.CauseMemory {
 			return err
 		}
 		r.box = nil

@@ -80,6 +80,7 @@ func (r *run) put(ctx context.Context, name string, content io.Reader, size int6
 	if err != nil {
 		return fmt.Errorf("staging %s: %w", name, err)
 	}
+	r.staged = true
 	return nil
 }
 

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -26,6 +25,18 @@ const (
 	headStart = 50 * time.Millisecond
 	// least is how many are kept ready of a shape that is in use.
 	least = 2
+	// makeTime bounds the making of one, and promiseTime waiting for it: an
+	// attempt restores its own then.
+	makeTime    = 30 * time.Second
+	promiseTime = time.Second
+	// inUse is how long after an attempt a shape gives none away.
+	inUse = 5 * time.Second
+	// mostShapes bounds what is known of shapes: callers choose them.
+	mostShapes = 64
+	// mostRetiring and bigger bound what is left for a moment: more at once, or
+	// one that holds more bytes, goes before the attempt's slot is free.
+	mostRetiring = 8
+	bigger       = 2 * footprint
 	// failurePause is how long a shape is left alone that could not be restored.
 	failurePause = time.Minute
 )
@@ -47,14 +58,14 @@ const footprint = 32 << 20
 
 // Pool keeps sandboxes ready, each restored from its shape's snapshot with the
 // program held in it, so that an attempt of that shape begins at once. Each is
-// used once. A shape gets its first sandbox when an attempt asks for one that
-// is not there, and one more each time that happens; it loses them again as it
-// is used less.
+// used once. A shape gets sandboxes when a second attempt asks for one within a
+// minute, and one more each time that there is none; it loses them again as it
+// is used less. What is used keeps what it has; only what rests gives way.
 //
 // What two attempts may not share is in the shape: see engine.Shape, the held
 // program and the limits, which a waiting sandbox has been launched with.
 type Pool struct {
-	restore func(ctx context.Context, snapshot string, r Request) (*Sandbox, error)
+	restore restorer
 	opts    PoolOptions
 	max     int
 
@@ -63,25 +74,28 @@ type Pool struct {
 	wake   chan struct{}
 	tasks  sync.WaitGroup
 
-	mu     sync.Mutex
-	shapes map[string]*shape
-	closed bool
-	hits   int64
-	misses int64
-	made   int64
-	failed int64
-	took   time.Duration // of the last one made
+	mu       sync.Mutex
+	shapes   map[string]*shape
+	closed   bool
+	retiring int
+	hits     int64
+	misses   int64
+	made     int64
+	failed   int64
+	took     time.Duration // of the last one made
 }
 
 // shape is what is ready of one shape.
 type shape struct {
 	snapshot string // its key
 	request  Request
+	warm     bool            // wanted before anybody asks; keeps one in any case
 	ready    []*waiting      // the oldest first
 	promised []chan *Sandbox // to whom what is being made goes; at most making
 	making   int
 	want     int // how many should be ready
 	used     time.Time
+	uses     int       // lately: a quarter of them is forgotten at every look
 	shrunk   time.Time // when want was lowered last
 	after    time.Time // before then none is made: it failed
 }
@@ -93,10 +107,13 @@ type waiting struct {
 
 // NewPool returns a pool that makes sandboxes ready until Close.
 func NewPool(s *Supplier, o PoolOptions) *Pool {
-	return newPool(s.restoreSoon, o)
+	return newPool(s.restoreFor, o)
 }
 
-func newPool(restore func(context.Context, string, Request) (*Sandbox, error), o PoolOptions) *Pool {
+// restorer makes a sandbox; with warm, its snapshot too.
+type restorer func(ctx context.Context, snapshot string, r Request, warm bool) (*Sandbox, error)
+
+func newPool(restore restorer, o PoolOptions) *Pool {
 	p := &Pool{restore: restore, opts: o, max: o.Max, wake: make(chan struct{}, 1), shapes: map[string]*shape{}}
 	if o.MaxMemory > 0 {
 		p.max = min(p.max, int(o.MaxMemory/footprint))
@@ -132,7 +149,8 @@ func (p *Pool) take(snapshot string, r Request) (*Sandbox, chan *Sandbox) {
 	if p.closed || p.max <= 0 {
 		return nil, nil
 	}
-	s := p.shape(snapshot, r)
+	s, again := p.shape(snapshot, r)
+	p.dismiss(s, s.old(s.used))
 	if len(s.ready) > 0 {
 		p.hits++
 		w := s.ready[0]
@@ -140,8 +158,10 @@ func (p *Pool) take(snapshot string, r Request) (*Sandbox, chan *Sandbox) {
 		return w.box, nil
 	}
 	p.misses++
-	s.want = min(max(s.want+1, least), p.max)
-	s.shrunk = s.used
+	if again {
+		s.want = min(max(s.want+1, least), p.max)
+		s.shrunk = s.used
+	}
 	if s.making <= len(s.promised) {
 		return nil, nil
 	}
@@ -152,9 +172,12 @@ func (p *Pool) take(snapshot string, r Request) (*Sandbox, chan *Sandbox) {
 
 // await waits for what was promised; nil if it could not be made.
 func (p *Pool) await(ctx context.Context, soon chan *Sandbox) *Sandbox {
+	timer := time.NewTimer(promiseTime)
+	defer timer.Stop()
 	select {
 	case box := <-soon:
 		return box
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
@@ -185,26 +208,64 @@ func (s *shape) keep(box *Sandbox, now time.Time) {
 	}
 }
 
-// shape finds a shape, or adds it, and notes that it is used. The caller holds
-// the lock.
-func (p *Pool) shape(snapshot string, r Request) *shape {
-	key := poolKey(snapshot, r)
-	s := p.shapes[key]
-	if s == nil {
-		s = &shape{snapshot: snapshot, shrunk: time.Now()}
+// shape finds a shape, or adds it, and notes that it is used. Again reports that
+// it was used within the last minute, too. The caller holds the lock.
+func (p *Pool) shape(snapshot string, r Request) (s *shape, again bool) {
+	key, now := poolKey(snapshot, r), time.Now()
+	if s = p.shapes[key]; s == nil {
+		p.forgetOne()
+		s = &shape{snapshot: snapshot, shrunk: now}
 		p.shapes[key] = s
 	}
-	s.request, s.used = r, time.Now()
-	return s
+	again = now.Sub(s.used) < idlePatience
+	s.uses++
+	s.request, s.used = r, now
+	return s, again
+}
+
+// forgetOne makes room for one more shape. The caller holds the lock.
+func (p *Pool) forgetOne() {
+	if len(p.shapes) < mostShapes {
+		return
+	}
+	oldest := ""
+	for key, s := range p.shapes {
+		if !s.warm && s.making == 0 && (oldest == "" || s.used.Before(p.shapes[oldest].used)) {
+			oldest = key
+		}
+	}
+	if s := p.shapes[oldest]; s != nil {
+		p.dismiss(s, len(s.ready))
+		delete(p.shapes, oldest)
+	}
+}
+
+// old counts those at the front that are too old.
+func (s *shape) old(now time.Time) (n int) {
+	for n < len(s.ready) && now.Sub(s.ready[n].made) > maxAge {
+		n++
+	}
+	return n
 }
 
 // Warm has sandboxes of a shape made ready before anybody asks for one.
 func (p *Pool) Warm(snapshot string, r Request, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.shape(snapshot, r)
-	s.want = max(s.want, min(n, p.max))
+	s, _ := p.shape(snapshot, r)
+	s.warm, s.want = true, max(s.want, min(n, p.max))
 	p.signal()
+}
+
+// Forget lets all go that wait or are being made: what they came from is not
+// trusted any more.
+func (p *Pool) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.shapes {
+		p.dismiss(s, len(s.ready))
+		delete(p.shapes, key)
+	}
 }
 
 func (p *Pool) signal() {
@@ -214,155 +275,30 @@ func (p *Pool) signal() {
 	}
 }
 
-// refill makes one sandbox after the other, so that those which run keep the
-// machine, and takes away those that nobody asks for.
-func (p *Pool) refill() {
-	tick := time.NewTicker(idlePatience / 4)
-	defer tick.Stop()
-	for {
-		for p.fillOne() {
-		}
-		select {
-		case <-p.wake:
-			p.rest()
-		case <-tick.C:
-			p.shrink()
-		case <-p.making.Done():
-			return
-		}
-	}
-}
-
-// rest leaves the machine to the attempt that has just taken a sandbox: most are
-// over before another could be made.
-func (p *Pool) rest() {
-	timer := time.NewTimer(headStart)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-p.making.Done():
-	}
-}
-
-// fillOne makes a sandbox of the shape that lacks one and was used last; false
-// when none lacks any.
-func (p *Pool) fillOne() bool {
-	key, s := p.lacking()
-	if s == nil || p.making.Err() != nil {
-		return false
-	}
-	begun := time.Now()
-	box, err := p.restore(p.making, s.snapshot, s.request)
-	none := errors.Is(err, errBusy) // somebody makes the snapshot
+// Retire destroys a sandbox that has done its work: while the caller goes on, if
+// it holds little and few others are on their way.
+func (p *Pool) Retire(box *Sandbox) {
+	used, err := box.Stats(p.making)
 	p.mu.Lock()
-	s.making--
-	if err == nil && !p.closed && p.shapes[key] == s {
-		s.keep(box, time.Now())
-		p.made, p.took = p.made+1, time.Now().Sub(begun)
-		box = nil
-	} else {
-		s.keep(nil, time.Now())
-	}
-	if err != nil && !none {
-		p.failed++
-		s.after = time.Now().Add(failurePause)
+	little := err == nil && used.Memory < bigger && p.retiring < mostRetiring && !p.closed
+	if little {
+		p.retire(box)
 	}
 	p.mu.Unlock()
-	if box != nil {
+	if !little {
 		p.destroy(box)
 	}
-	if err != nil && !none && p.making.Err() == nil {
-		p.opts.Log.Warn("no sandbox could be made ready", "error", err)
-	}
-	return !none
 }
 
-// lacking chooses the shape to make a sandbox of, and counts it as being made.
-// With the pool full, one of the shape that was not used for longest gives way.
-func (p *Pool) lacking() (key string, s *shape) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := 0
-	for k, c := range p.shapes {
-		all += len(c.ready) + c.making
-		if len(c.ready)+c.making < c.want && !time.Now().Before(c.after) && (s == nil || c.used.After(s.used)) {
-			key, s = k, c
-		}
-	}
-	if s == nil || (all >= p.max && !p.giveWay(s)) {
-		return "", nil
-	}
-	s.making++
-	return key, s
-}
-
-// giveWay takes a sandbox from the shape that was used before s and has rested
-// longest. The caller holds the lock.
-func (p *Pool) giveWay(s *shape) bool {
-	var oldest *shape
-	for _, c := range p.shapes {
-		if c != s && len(c.ready) > 0 && c.used.Before(s.used) && (oldest == nil || c.used.Before(oldest.used)) {
-			oldest = c
-		}
-	}
-	if oldest == nil {
-		return false
-	}
-	oldest.want = max(0, oldest.want-1)
-	p.dismiss(oldest, 1)
-	return true
-}
-
-// dismiss destroys the first n that wait. The caller holds the lock.
-func (p *Pool) dismiss(s *shape, n int) {
-	for _, w := range s.ready[:n] {
-		p.retire(w.box)
-	}
-	s.ready = slices.Delete(s.ready, 0, n)
-}
-
-// shrink lets shapes go that are not used, and sandboxes that are old.
-func (p *Pool) shrink() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	for key, s := range p.shapes {
-		old := 0
-		for old < len(s.ready) && now.Sub(s.ready[old].made) > maxAge {
-			old++
-		}
-		p.dismiss(s, old)
-		switch rested := now.Sub(s.used); {
-		case rested > idleKeep:
-			p.dismiss(s, len(s.ready))
-			if s.making == 0 {
-				delete(p.shapes, key)
-			}
-			s.want = 0
-		case rested > idlePatience:
-			s.want = min(s.want, 1)
-		case now.Sub(s.shrunk) > idlePatience && s.want > least: // it had enough for long
-			s.want--
-			s.shrunk = now
-		}
-		if more := len(s.ready) - s.want; more > 0 {
-			p.dismiss(s, more)
-		}
-	}
-	p.signal()
-}
-
-// Retire destroys a sandbox that has done its work, while the caller goes on.
-func (p *Pool) Retire(box *Sandbox) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.retire(box)
-}
-
+// retire destroys a sandbox soon. The caller holds the lock.
 func (p *Pool) retire(box *Sandbox) {
+	p.retiring++
 	p.tasks.Go(func() {
 		p.rest()
 		p.destroy(box)
+		p.mu.Lock()
+		p.retiring--
+		p.mu.Unlock()
 	})
 }
 

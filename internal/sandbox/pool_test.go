@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,8 @@ import (
 
 // plant makes sandboxes that are none, and knows what became of them.
 type plant struct {
-	takes time.Duration // to make one
+	takes  time.Duration // to make one
+	memory int64
 
 	mu     sync.Mutex
 	broken error
@@ -44,7 +46,7 @@ func (b *box) Unenforced() []string   { return nil }
 func (b *box) end()                   { close(b.ended) }
 func (b *box) destroyed() (gone bool) { b.plant.mu.Lock(); defer b.plant.mu.Unlock(); return b.gone }
 func (b *box) Stats(context.Context) (engine.Stats, error) {
-	return engine.Stats{Memory: 10}, nil
+	return engine.Stats{Memory: 10 + with(b.plant, func() int64 { return b.plant.memory })}, nil
 }
 
 func (b *box) Wait(ctx context.Context) (engine.Exit, error) {
@@ -66,15 +68,15 @@ func (b *box) Destroy() error {
 	return b.conn.Close()
 }
 
-func (p *plant) make(ctx context.Context, snapshot string, _ Request) (*Sandbox, error) {
+func (p *plant) make(ctx context.Context, snapshot string, _ Request, _ bool) (*Sandbox, error) {
 	p.mu.Lock()
 	p.atOnce++
 	p.most = max(p.most, p.atOnce)
-	err, n := p.broken, len(p.boxes)
+	err, n, takes := p.broken, len(p.boxes), p.takes
 	p.mu.Unlock()
 	defer func() { p.mu.Lock(); p.atOnce--; p.mu.Unlock() }()
 	select {
-	case <-time.After(p.takes):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -89,12 +91,21 @@ func (p *plant) make(ctx context.Context, snapshot string, _ Request) (*Sandbox,
 	return &Sandbox{Sandbox: b, Session: guest.NewSession(ours), Held: true, Supply: job.SupplyRestore}, nil
 }
 
+// with looks at a plant, or changes it, while it works.
+func with[T any](p *plant, do func() T) T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return do()
+}
+
+func (p *plant) box(i int) *box { return with(p, func() *box { return p.boxes[i] }) }
+
 // closed wants everything that was made gone.
 func (p *plant) closed(t testing.TB, pool *Pool) {
 	if err := pool.Close(); err != nil {
 		t.Error(err)
 	}
-	for _, b := range p.boxes {
+	for _, b := range with(p, func() []*box { return slices.Clone(p.boxes) }) {
 		if !b.destroyed() {
 			t.Errorf("%s is left", b.id)
 		}
@@ -127,8 +138,11 @@ func (p *Pool) mustTake(t testing.TB, key string) *Sandbox {
 // taken; what is warmed waits before anybody asks.
 func TestPoolRefills(t *testing.T) {
 	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, _ *plant, pool *Pool) {
-		if b := pool.Take(t.Context(), "a", request(1)); b != nil {
-			t.Fatalf("%s was ready before anybody had asked", b.ID())
+		for range 2 { // once may be an accident
+			if b := pool.Take(t.Context(), "a", request(1)); b != nil {
+				t.Fatalf("%s was ready before anybody had asked", b.ID())
+			}
+			pass(time.Second)
 		}
 		pool.Warm("b", request(1), 1)
 		pass(time.Second)
@@ -143,7 +157,7 @@ func TestPoolRefills(t *testing.T) {
 			pass(time.Second)
 		}
 		pool.Retire(pool.mustTake(t, "b"))
-		if st := pool.Stats(t.Context()); st.Hits != 21 || st.Misses != 1 || st.Ready < 2 || st.Memory != int64(10*st.Ready) || st.Refill < 60*time.Millisecond {
+		if st := pool.Stats(t.Context()); st.Hits != 21 || st.Misses != 2 || st.Ready < 2 || st.Memory != int64(10*st.Ready) || st.Refill < 60*time.Millisecond {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -167,7 +181,7 @@ func TestPoolKeepsApart(t *testing.T) {
 // goes away meanwhile leaves it to others.
 func TestPoolPromises(t *testing.T) {
 	inPool(t, PoolOptions{Max: 1}, func(t *testing.T, p *plant, pool *Pool) {
-		pool.Take(t.Context(), "a", request(1))
+		pool.Warm("a", request(1), 1)
 		pass(headStart + 30*time.Millisecond) // it is being made
 		hurried, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -179,8 +193,8 @@ func TestPoolPromises(t *testing.T) {
 		if took := time.Since(begun); took > 30*time.Millisecond {
 			t.Errorf("waited for %v", took)
 		}
-		if p.most > 1 {
-			t.Errorf("%d were made at once", p.most)
+		if most := with(p, func() int { return p.most }); most > 1 {
+			t.Errorf("%d were made at once", most)
 		}
 	})
 }
@@ -190,14 +204,14 @@ func TestPoolDead(t *testing.T) {
 	inPool(t, PoolOptions{Max: 2}, func(t *testing.T, p *plant, pool *Pool) {
 		pool.Warm("a", request(1), 2)
 		pass(time.Second)
-		p.boxes[0].end()
+		p.box(0).end()
 		b := pool.mustTake(t, "a")
-		if b.ID() != p.boxes[1].id {
+		if b.ID() != p.box(1).id {
 			t.Errorf("got %s", b.ID())
 		}
 		pool.Retire(b)
 		pass(time.Second)
-		for _, b := range p.boxes[2:] {
+		for _, b := range with(p, func() []*box { return slices.Clone(p.boxes[2:]) }) {
 			b.end()
 		}
 		if b := pool.Take(t.Context(), "a", request(1)); b != nil {
@@ -211,7 +225,7 @@ func TestPoolDead(t *testing.T) {
 func TestPoolFails(t *testing.T) {
 	inPool(t, PoolOptions{Max: 2}, func(t *testing.T, p *plant, pool *Pool) {
 		p.broken = errors.New("no")
-		pool.Take(t.Context(), "a", request(1))
+		pool.Warm("a", request(1), 1)
 		pass(headStart + 30*time.Millisecond)
 		if b := pool.Take(t.Context(), "a", request(1)); b != nil {
 			t.Errorf("got %s", b.ID())
@@ -233,9 +247,20 @@ func TestPoolGivesWay(t *testing.T) {
 	inPool(t, PoolOptions{Max: 5, MaxMemory: 3 * footprint}, func(t *testing.T, p *plant, pool *Pool) {
 		pool.Warm("a", request(1), 3)
 		pass(time.Second)
+		for range 2 {
+			pool.Take(t.Context(), "b", request(1))
+			pass(time.Second)
+		}
+		if b := pool.Take(t.Context(), "b", request(1)); b != nil {
+			t.Errorf("%s was taken from a shape that is in use", b.ID())
+		}
+		pass(inUse)
 		pool.Take(t.Context(), "b", request(1))
 		pass(time.Second)
 		pool.Retire(pool.mustTake(t, "b"))
+		pool.Retire(pool.mustTake(t, "b"))
+		pass(time.Second)
+		pool.Retire(pool.mustTake(t, "a")) // which is kept warm
 		if st := pool.Stats(t.Context()); st.Max != 3 || st.Ready > 3 {
 			t.Errorf("%+v", st)
 		}
@@ -245,20 +270,24 @@ func TestPoolGivesWay(t *testing.T) {
 // What nobody uses goes, and what waits does not grow old.
 func TestPoolRests(t *testing.T) {
 	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {
-		pool.Warm("a", request(1), 4)
+		pool.Warm("warm", request(1), 2)
+		for range 4 {
+			pool.Take(t.Context(), "a", request(1))
+		}
+		pass(time.Second)
+		if st := pool.Stats(t.Context()); st.Ready < 5 {
+			t.Errorf("at first: %+v", st)
+		}
 		pass(2 * idlePatience)
-		if st := pool.Stats(t.Context()); st.Ready != 1 {
+		if st := pool.Stats(t.Context()); st.Ready != 2 || st.Shapes != 2 {
 			t.Errorf("after %v: %+v", 2*idlePatience, st)
 		}
 		pass(idleKeep)
-		if st := pool.Stats(t.Context()); st.Ready != 0 || st.Shapes != 0 {
+		if st := pool.Stats(t.Context()); st.Ready != 1 || st.Shapes != 1 {
 			t.Errorf("after %v: %+v", idleKeep, st)
 		}
-		for range 10 {
-			pool.Warm("a", request(1), 1)
-			pass(maxAge / 4)
-		}
-		if first := p.boxes[4]; !first.destroyed() {
+		pass(maxAge)
+		if first := p.box(0); !first.destroyed() || pool.Stats(t.Context()).Ready != 1 {
 			t.Errorf("%s is as old as it was", first.id)
 		}
 	})
@@ -270,8 +299,8 @@ func TestNoPool(t *testing.T) {
 		pool.Warm("a", request(1), 4)
 		pool.Take(t.Context(), "a", request(1))
 		pass(time.Minute)
-		if len(p.boxes) > 0 {
-			t.Errorf("%d were made", len(p.boxes))
+		if n := with(p, func() int { return len(p.boxes) }); n > 0 {
+			t.Errorf("%d were made", n)
 		}
 	})
 }
@@ -313,3 +342,79 @@ func TestPoolProperties(t *testing.T) {
 
 // pass lets time go by, in a bubble.
 func pass(d time.Duration) { <-time.After(d) }
+
+// A shape that is asked for all the time keeps nothing from being tidied up, and
+// a flood of shapes takes nothing from one that is in use.
+func TestPoolFlood(t *testing.T) {
+	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {
+		pool.Warm("busy", request(1), 2)
+		pass(time.Second)
+		hits := 0
+		for i := range 600 {
+			for range 2 {
+				if b := pool.Take(t.Context(), "flood", request(int64(2+i))); b != nil {
+					pool.Retire(b)
+				}
+			}
+			if i%3 == 0 {
+				if b := pool.Take(t.Context(), "busy", request(1)); b != nil {
+					hits++
+					pool.Retire(b)
+				}
+			}
+			pass(300 * time.Millisecond)
+		}
+		if st := pool.Stats(t.Context()); hits < 190 || st.Shapes > mostShapes {
+			t.Errorf("%d of 200 hits, %+v", hits, st)
+		}
+	})
+}
+
+// What hangs is given up, and holds up neither those who wait nor the rest.
+func TestPoolHangs(t *testing.T) {
+	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {
+		with(p, func() any { p.takes = time.Hour; return nil })
+		pool.Warm("a", request(1), 1)
+		pass(time.Second)
+		begun := time.Now()
+		if b := pool.Take(t.Context(), "a", request(1)); b != nil || time.Since(begun) > promiseTime {
+			t.Errorf("got %v after %v", b, time.Since(begun))
+		}
+		pass(makeTime)
+		with(p, func() any { p.takes = time.Millisecond; return nil })
+		pool.Warm("b", request(1), 1)
+		pass(time.Second)
+		pool.Retire(pool.mustTake(t, "b"))
+	})
+}
+
+// What is not trusted any more is not handed out, what is being made included.
+func TestPoolForgets(t *testing.T) {
+	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {
+		pool.Warm("a", request(1), 2)
+		pass(headStart + 90*time.Millisecond) // one waits, one is being made
+		pool.Forget()
+		pass(time.Second)
+		if b := pool.Take(t.Context(), "a", request(1)); b != nil || with(p, func() int { return len(p.boxes) }) != 2 {
+			t.Errorf("got %v", b)
+		}
+	})
+}
+
+// What holds much is gone before its attempt's slot is free.
+func TestPoolRetires(t *testing.T) {
+	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {
+		pool.Warm("a", request(1), 2)
+		pass(time.Second)
+		with(p, func() any { p.memory = bigger; return nil })
+		pool.Retire(pool.mustTake(t, "a"))
+		if !p.box(0).destroyed() {
+			t.Error("it is still there")
+		}
+		with(p, func() any { p.memory = 0; return nil })
+		pool.Retire(pool.mustTake(t, "a"))
+		if p.box(1).destroyed() {
+			t.Error("the caller waited for it")
+		}
+	})
+}

@@ -23,7 +23,7 @@ func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox
 		snapshot, err = s.Snapshots.take(key)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoSnapshot, err)
 	}
 	box, err := s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
 	if err == nil && !box.Held {
@@ -39,11 +39,11 @@ func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox
 	return nil, err
 }
 
-// restoreSoon is restore for a shape that is known to be used: a snapshot that is
-// not there is made.
-func (s *Supplier) restoreSoon(ctx context.Context, key string, r Request) (*Sandbox, error) {
+// restoreFor is restore for the pool. For a shape that is kept warm, a snapshot
+// that is not there is made; others have to be asked for first.
+func (s *Supplier) restoreFor(ctx context.Context, key string, r Request, warm bool) (*Sandbox, error) {
 	box, err := s.restore(ctx, key, r)
-	if !errors.Is(err, errNoSnapshot) || s.Snapshots.recent(key+".failed") {
+	if !warm || !errors.Is(err, errNoSnapshot) || s.Snapshots.recent(key+".failed") {
 		return box, err
 	}
 	if err := s.freezeInto(ctx, key, r); err != nil {

@@ -78,13 +78,13 @@ func Open(ctx context.Context, path string, o Options) (_ store.Store, err error
 			err = errors.Join(translate(err), d.closeFiles())
 		}
 	}()
-	if d.write, err = connect(path, 1, "_txlock=immediate"); err != nil {
+	if d.write, err = connect(path, 1, "_txlock=immediate&_pragma=cache_size(-8000)"); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	if err := migrate(ctx, d.write); err != nil {
 		return nil, fmt.Errorf("bringing %s up to date: %w", path, err)
 	}
-	if d.read, err = connect(path, readers, "_pragma=query_only(1)"); err != nil {
+	if d.read, err = connect(path, readers, "_pragma=query_only(1)&_pragma=cache_size(-2000)"); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	if d.queue, err = entry.New(riversqlite.New(d.write), o.Logger); err != nil {
@@ -97,7 +97,7 @@ func Open(ctx context.Context, path string, o Options) (_ store.Store, err error
 // connect opens a pool of n connections.
 func connect(path string, n int, option string) (*sql.DB, error) {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&" + option}
+		"&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&" + option}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, err
