@@ -84,7 +84,7 @@ func Open(ctx context.Context, path string, o Options) (_ store.Store, err error
 	if err := migrate(ctx, d.write); err != nil {
 		return nil, fmt.Errorf("bringing %s up to date: %w", path, err)
 	}
-	if d.read, err = connect(path, readers, "_pragma=query_only(1)&_pragma=cache_size(-2000)"); err != nil {
+	if d.read, err = connect(path, readers, "_pragma=query_only(1)&_pragma=cache_size(-8000)"); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	if d.queue, err = entry.New(riversqlite.New(d.write), o.Logger); err != nil {

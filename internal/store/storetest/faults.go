@@ -385,8 +385,8 @@ func (tr *trial) quiet() bool {
 		}
 		tr.mu.Lock()
 		// Between a claim and its handle there is a moment in which neither shows.
-		onItsWay := tr.about("recover") && tr.told["r"] && tr.claims["r/0/0"] == 0
-		busy := tr.handles > 0 || onItsWay
+		onItsWay := func(id, about string) bool { return tr.about(about) && tr.told[id] && tr.claims[id+"/0/0"] == 0 }
+		busy := tr.handles > 0 || onItsWay("r", "recover") || onItsWay("p", "giveup")
 		tr.mu.Unlock()
 		if stats.Queued == 0 && !busy {
 			return true
