@@ -250,7 +250,7 @@ func (r *record) worn() bool {
 func (l *ledger) settleJob(t *testing.T, c *client, id string, want ...string) {
 	t.Helper()
 	var r record
-	if _, err := c.call(t.Context(), "GET", "/jobs/"+id+"/result?wait=true&timeout=15&view=full", nil, &r); err != nil {
+	if _, err := c.call(t.Context(), "GET", "/jobs/"+id+"/result?wait=true&timeout=50&view=full", nil, &r); err != nil {
 		t.Errorf("the job %s, which was accepted: %v", id, err)
 		return
 	}
