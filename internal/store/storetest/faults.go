@@ -416,15 +416,20 @@ func (tr *trial) enter(c store.Claim) (leave func()) {
 	}
 }
 
-// finish ends a record and notes what the answer was.
+// finish ends a record.
 func (tr *trial) finish(c store.Claim, status job.Status) {
+	tr.reportEnd(c, "finish", func() error { return tr.st.Finish(tr.Context(), c, status, outcome(name(c)), text(4)) })
+}
+
+// reportEnd brings a record to an end and notes what the answer was.
+func (tr *trial) reportEnd(c store.Claim, doing string, call func() error) {
 	tr.report(c)
-	err := tr.ask(func() error { return tr.st.Finish(tr.Context(), c, status, outcome(name(c)), text(4)) })
+	err := tr.ask(call)
 	if errors.Is(err, errDead) || errors.Is(err, store.ErrLost) {
 		return
 	}
 	if err != nil && !errors.Is(err, store.ErrEnded) {
-		tr.Errorf("finish %s: %v", name(c), err)
+		tr.Errorf("%s %s: %v", doing, name(c), err)
 		return
 	}
 	tr.note(get(tr, tr.st, c.Record.ID))

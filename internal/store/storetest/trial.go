@@ -43,23 +43,9 @@ func (tr *trial) handle(ctx context.Context, c store.Claim) {
 
 // giveUp ends a record and has a letter kept of it.
 func (tr *trial) giveUp(c store.Claim) {
-	tr.report(c)
 	out := outcome(name(c))
 	out.Error = &job.Failure{Type: "gave_up", Message: c.Record.ID}
-	err := tr.ask(func() error { return tr.st.GiveUp(tr.Context(), c, job.Failed, out) })
-	if errors.Is(err, errDead) || errors.Is(err, store.ErrLost) {
-		return
-	}
-	if err != nil && !errors.Is(err, store.ErrEnded) {
-		tr.Errorf("giving %s up: %v", name(c), err)
-		return
-	}
-	tr.note(get(tr, tr.st, c.Record.ID))
-	if err == nil {
-		tr.mu.Lock()
-		tr.ends[c.Record.ID]++
-		tr.mu.Unlock()
-	}
+	tr.reportEnd(c, "give up", func() error { return tr.st.GiveUp(tr.Context(), c, job.Failed, out) })
 }
 
 // recoverAll is the second life: it takes back what the first one held, and

@@ -29,15 +29,8 @@ func (s *Store) Finish(ctx context.Context, c store.Claim, status job.Status, ou
 	if !status.Terminal() {
 		return invalid("%q is no end of a job", status)
 	}
-	if err := checkEvents(more); err != nil {
-		return err
-	}
-	err := s.write(ctx, "finish", func(ctx context.Context, t *txn) error {
-		r, err := t.owned(ctx, c)
-		if err != nil {
-			return err
-		}
-		return t.end(ctx, &r, status, out, fit(&r, unsaid(&r, more), c.MaxLog)...)
+	err := s.finish(ctx, "finish", c, more, func(ctx context.Context, t *txn, r *row, more []job.Event) error {
+		return t.end(ctx, r, status, out, more...)
 	})
 	return s.reported(c, "ending a job", err)
 }
@@ -47,20 +40,29 @@ func (s *Store) GiveUp(ctx context.Context, c store.Claim, status job.Status, ou
 	if !status.Terminal() || out.Error == nil {
 		return invalid("a job is given up with an end and an error")
 	}
+	err := s.finish(ctx, "giveup", c, more, func(ctx context.Context, t *txn, r *row, more []job.Event) error {
+		if err := t.letter(ctx, r, *out.Error); err != nil {
+			return err
+		}
+		return t.end(ctx, r, status, out, more...)
+	})
+	return s.reported(c, "giving a job up", err)
+}
+
+// finish reports on a claim with end, which gets those of the events more that are
+// to be stored.
+func (s *Store) finish(ctx context.Context, name string, c store.Claim, more []job.Event,
+	end func(ctx context.Context, t *txn, r *row, more []job.Event) error) error {
 	if err := checkEvents(more); err != nil {
 		return err
 	}
-	err := s.write(ctx, "giveup", func(ctx context.Context, t *txn) error {
+	return s.write(ctx, name, func(ctx context.Context, t *txn) error {
 		r, err := t.owned(ctx, c)
 		if err != nil {
 			return err
 		}
-		if err := t.letter(ctx, &r, *out.Error); err != nil {
-			return err
-		}
-		return t.end(ctx, &r, status, out, fit(&r, unsaid(&r, more), c.MaxLog)...)
+		return end(ctx, t, &r, fit(&r, unsaid(&r, more), c.MaxLog))
 	})
-	return s.reported(c, "giving a job up", err)
 }
 
 // NextAttempt begins another attempt under the same lease.

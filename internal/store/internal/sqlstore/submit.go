@@ -227,41 +227,43 @@ func (t *txn) insertNew(ctx context.Context, r *row) error {
 	return invalid("there is a job with the id %s already", r.ID)
 }
 
-// knownRecord finds the record that an idempotency key made.
+// knownRecord finds the record that an idempotency key made for the same thing.
 func knownRecord(ctx context.Context, q Querier, r row) (known job.Record, found bool, err error) {
-	var have row
-	err = q.Each(ctx, fullQuery+"WHERE r.owner = $1 AND r.idempotency_key = $2 AND r.idempotency_key <> ''",
-		[]any{r.Owner, r.IdempotencyKey}, func(scan Scan) error {
+	known, found, err = keyed(ctx, q, r.Owner, r.IdempotencyKey)
+	if found && known.Fingerprint != r.Fingerprint {
+		return job.Record{}, false, store.ErrConflict
+	}
+	return known, found, err
+}
+
+// keyed finds the record of an owner's idempotency key.
+func keyed(ctx context.Context, q Querier, owner, key string) (job.Record, bool, error) {
+	var r row
+	found := false
+	err := q.Each(ctx, fullQuery+"WHERE r.owner = $1 AND r.idempotency_key = $2 AND r.idempotency_key <> ''",
+		[]any{owner, key}, func(scan Scan) error {
 			found = true
-			return have.scanFull(scan)
+			return r.scanFull(scan)
 		})
 	if err != nil || !found {
 		return job.Record{}, false, err
 	}
-	if have.Fingerprint != r.Fingerprint {
-		return job.Record{}, false, store.ErrConflict
-	}
-	return have.Record, true, nil
+	return r.Record, true, nil
 }
 
 // ByKey finds the record that an idempotency key made.
-func (s *Store) ByKey(ctx context.Context, owner, key string) (job.Record, error) {
-	var r row
-	found := false
-	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
-		return q.Each(ctx, fullQuery+"WHERE r.owner = $1 AND r.idempotency_key = $2 AND r.idempotency_key <> ''",
-			[]any{owner, key}, func(scan Scan) error {
-				found = true
-				return r.scanFull(scan)
-			})
+func (s *Store) ByKey(ctx context.Context, owner, key string) (r job.Record, err error) {
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
+		found := false
+		if r, found, err = keyed(ctx, q, owner, key); err == nil && !found {
+			err = store.ErrNotFound
+		}
+		return err
 	})
-	if err == nil && !found {
-		err = store.ErrNotFound
-	}
 	if err != nil {
 		return job.Record{}, wrap("looking for an idempotency key", err)
 	}
-	return r.Record, nil
+	return r, nil
 }
 
 // known finds what of a submission was accepted before, and what was not.
