@@ -39,7 +39,6 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	_ "modernc.org/sqlite" // the driver's name is "sqlite"
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
@@ -98,10 +97,11 @@ func Open(ctx context.Context, path string, o Options) (_ store.Store, err error
 func connect(path string, n int, option string) (*sql.DB, error) {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&" + option}
-	db, err := sql.Open("sqlite", u.String())
+	connector, err := newPreparing(u.String())
 	if err != nil {
 		return nil, err
 	}
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db, nil

@@ -50,7 +50,7 @@ func Run(t *testing.T, c Config) {
 		test func(*testing.T)
 	}{
 		{"Model", s.model}, {"FaultsOnce", s.faultsOnce}, {"FaultsDeadly", s.faultsDeadly}, // the longest first
-		{"SubmitGet", s.submitGet}, {"SubmitAllOrNone", s.submitAllOrNone}, {"Idempotency", s.idempotency},
+		{"SubmitGet", s.submitGet}, {"SubmitAllOrNone", s.submitAllOrNone}, {"Together", s.together}, {"Idempotency", s.idempotency},
 		{"IdempotencyRace", s.idempotencyRace}, {"QueueFull", s.queueFull}, {"QueueFullAtOnce", s.queueFullAtOnce},
 		{"QueueFullElsewhere", s.queueFullElsewhere}, {"QueueFullLater", s.queueFullLater}, {"List", s.list}, {"ListEach", s.listEach}, {"Delete", s.delete}, {"DeleteLarge", s.deleteLarge},
 		{"Work", s.work}, {"WorkOrder", s.workOrder}, {"WorkSlots", s.workSlots}, {"WorkDrains", s.workDrains},

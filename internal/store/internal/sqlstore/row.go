@@ -27,7 +27,7 @@ type row struct {
 	readyAt    time.Time // since when it may run: its place among those of its priority
 }
 
-// recordColumns are in the order of row.scan and row.insert.
+// recordColumns are in the order of row.scan and row.values.
 const recordColumns = `id, sync, owner, batch_id, batch_index, parent_id, relationship, correlation_id, client_ip,
  idempotency_key, fingerprint, code_hash, input_hash, status, job_type, job_ref, created_at, queued_at, started_at,
  ended_at, attempt, max_attempts, interruptions, attempts, cancel_requested, entry, node, life, lease, event_seq, event_bytes, said, webhook_url, ready_at`
@@ -77,52 +77,23 @@ func (t *txn) lockRow(ctx context.Context, id string) (r row, err error) {
 	return r, err
 }
 
-// insert stores a record, and reports whether it did: not when its
-// idempotency key was used. It sets r.seq.
-func (r *row) insert(ctx context.Context, tx Tx) (bool, error) {
+// recordWidth is how many recordColumns there are.
+const recordWidth = 34
+
+// values are those of recordColumns.
+func (r *row) values() ([]any, error) {
 	attempts, err := attemptsText(r.Attempts)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if r.readyAt = r.Request.RunAt; r.readyAt.Before(r.QueuedAt) {
 		r.readyAt = r.QueuedAt
 	}
-	args := []any{r.ID, bit(r.Sync), r.Owner, r.BatchID, r.BatchIndex, r.ParentID, string(r.Relationship), r.CorrelationID, r.ClientIP,
+	return []any{r.ID, bit(r.Sync), r.Owner, r.BatchID, r.BatchIndex, r.ParentID, string(r.Relationship), r.CorrelationID, r.ClientIP,
 		r.IdempotencyKey, r.Fingerprint, r.CodeHash, r.InputHash, string(r.Status), r.JobType, r.JobRef,
 		nanos(r.CreatedAt), nanos(r.QueuedAt), nanos(r.StartedAt), nanos(r.EndedAt),
 		r.Attempt, r.MaxAttempts, r.Interruptions, attempts, bit(r.CancelRequested),
-		r.entry, r.node, r.life, r.lease, r.eventSeq, r.eventBytes, r.said, r.webhook, nanos(r.readyAt)}
-	query := "INSERT INTO records (" + recordColumns + ") VALUES (" + marks(1, len(args)) +
-		") ON CONFLICT DO NOTHING RETURNING seq"
-	inserted, err := one(ctx, tx, query, args, &r.seq)
-	if err != nil || !inserted {
-		return false, err
-	}
-	return true, r.insertRequest(ctx, tx)
-}
-
-// insertRequest stores what never changes of a record.
-func (r *row) insertRequest(ctx context.Context, tx Tx) error {
-	request := r.Request
-	request.Input = nil // kept apart, as it came
-	body, err := marshal(request)
-	if err != nil {
-		return fmt.Errorf("encoding the request of %s: %w", r.ID, err)
-	}
-	if _, err := tx.Exec(ctx, "INSERT INTO requests (seq, body, input) VALUES ($1, $2, $3)", r.seq, body, blob(r.Request.Input)); err != nil {
-		return err
-	}
-	for name, value := range r.Request.Labels {
-		if _, err := tx.Exec(ctx, "INSERT INTO record_labels (name, value, created_at, seq) VALUES ($1, $2, $3, $4)", name, value, nanos(r.CreatedAt), r.seq); err != nil {
-			return err
-		}
-	}
-	for _, f := range r.Request.Files {
-		if err := refer(ctx, tx, f.SHA256, refRecord, r.ID); err != nil {
-			return err
-		}
-	}
-	return nil
+		r.entry, r.node, r.life, r.lease, r.eventSeq, r.eventBytes, r.said, r.webhook, nanos(r.readyAt)}, nil
 }
 
 // qualifiedColumns is rowColumns of records r.

@@ -37,15 +37,16 @@ type Store struct {
 	fault func(string) error
 	log   *slog.Logger
 
-	claims   claims
-	hub      hub
-	room     room
-	later    later
-	counting chan struct{} // has an element while somebody takes room
-	patience time.Duration
-	working  sync.Mutex // held by Work
-	held     atomic.Bool
-	skew     atomic.Int64 // nanoseconds by which the database's clock is ahead
+	claims    claims
+	hub       hub
+	room      room
+	later     later
+	gathering gathering
+	counting  chan struct{} // has an element while somebody takes room
+	patience  time.Duration
+	working   sync.Mutex // held by Work
+	held      atomic.Bool
+	skew      atomic.Int64 // nanoseconds by which the database's clock is ahead
 }
 
 // New returns the store of a database that is up to date.
@@ -56,6 +57,7 @@ func New(db Database, o Options) *Store {
 	s := &Store{
 		db: patient{db, o.Patience}, life: rand.Text(), now: o.Now, fault: o.Fault, log: o.Logger,
 		patience: o.Patience, counting: make(chan struct{}, 1),
+		gathering: gathering{come: make(chan struct{}, 1)},
 	}
 	if s.now == nil {
 		s.now = time.Now

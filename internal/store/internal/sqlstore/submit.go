@@ -25,20 +25,11 @@ func (s *Store) Submit(ctx context.Context, records []job.Record, max int) ([]jo
 		return known, wrap("storing jobs", err)
 	}
 	defer s.room.done(n)
-	var stored []job.Record
-	for {
-		err := s.write(ctx, "submit", func(ctx context.Context, t *txn) (err error) {
-			stored, err = t.submit(ctx, rows, admission{later: half(max)})
-			return err
-		})
-		if errors.Is(err, errAgain) {
-			continue
-		}
-		if err != nil {
-			return nil, wrap("storing jobs", err)
-		}
-		return stored, nil
+	stored, err := s.gathered(ctx, rows, max)
+	if err != nil {
+		return nil, wrap("storing jobs", err)
 	}
+	return stored, nil
 }
 
 // reserve takes room in the queue, which the caller gives back. Where there is
@@ -150,14 +141,18 @@ func (t *txn) submit(ctx context.Context, rows []row, a admission) ([]job.Record
 	if err := t.point("entries"); err != nil {
 		return nil, err
 	}
-	for _, i := range fresh {
-		r := rows[i]
+	news := make([]*row, len(fresh))
+	for n, i := range fresh {
+		r := rows[i] // not the caller's: the transaction may be run again
 		r.entry = ids[r.ID]
-		if err := t.insertNew(ctx, &r); err != nil {
-			return nil, err
-		}
-		out[i] = r.Record
-		t.changed(r.ID)
+		news[n] = &r
+	}
+	if err := t.insertNew(ctx, news...); err != nil {
+		return nil, err
+	}
+	for n, i := range fresh {
+		out[i] = news[n].Record
+		t.changed(out[i].ID)
 		t.notice.Wake = true
 	}
 	for i, twin := range twins {
@@ -211,20 +206,6 @@ func checkIDs(rows []row, fresh []int) error {
 		seen[rows[i].ID] = struct{}{}
 	}
 	return nil
-}
-
-// insertNew stores a row that was not there a moment ago.
-func (t *txn) insertNew(ctx context.Context, r *row) error {
-	inserted, err := r.insert(ctx, t)
-	if err != nil || inserted {
-		return err
-	}
-	if r.IdempotencyKey != "" {
-		if _, found, err := knownRecord(ctx, t, *r); err != nil || found {
-			return errors.Join(errAgain, err)
-		}
-	}
-	return invalid("there is a job with the id %s already", r.ID)
 }
 
 // knownRecord finds the record that an idempotency key made for the same thing.
