@@ -79,6 +79,11 @@ func (c *apiClient) execute(ctx context.Context) (float64, error) {
 	return a.ExecutionTime, err
 }
 
+func (c *apiClient) health(ctx context.Context) error {
+	var a struct{}
+	return c.call(ctx, http.MethodGet, "/health", nil, &a)
+}
+
 func (c *apiClient) submit(ctx context.Context, body map[string]any) (id string, err error) {
 	var a struct {
 		ID string `json:"job_id"`

@@ -30,9 +30,11 @@ const (
 type served struct {
 	Database string `json:"database"`
 	Durable  string `json:"durable"` // what "stored" means
-	// OverheadMS is what a sync request takes beside its sandbox, WallMS all of it.
+	// OverheadMS is what a sync request takes beside its sandbox and HTTP, WallMS
+	// all of it, and HTTPMS a request that does nothing.
 	OverheadMS percentiles `json:"overhead_ms"`
 	WallMS     percentiles `json:"wall_ms"`
+	HTTPMS     percentiles `json:"http_ms"`
 	// Submits were stored by clients at once, of jobs that do not run meanwhile.
 	Submits          int     `json:"submits"`
 	SubmitsPerSecond float64 `json:"submits_per_second"`
@@ -129,24 +131,33 @@ func (v *server) warm(ctx context.Context, _ options, _ *served) error {
 	return nil
 }
 
-// overhead is what is left of a request when its sandbox's time is taken off.
-// Requests come one at a time, each when a sandbox waits and nothing else goes
-// on: the making of the next one is no part of a request.
+// overhead is what is left of a request when its sandbox's time is taken off,
+// and what client, loopback and server take for any request. Requests come one at
+// a time, each when a sandbox waits and nothing else goes on: the making of the
+// next one is no part of a request.
 func (v *server) overhead(ctx context.Context, o options, f *served) error {
-	var wall, over []float64
+	var wall, plain, over []float64
 	for range o.requests {
 		if err := v.api.settled(ctx); err != nil {
 			return err
 		}
 		begun := time.Now()
+		if err := v.api.health(ctx); err != nil {
+			return err
+		}
+		bare := time.Since(begun).Seconds() * 1000
+		if err := v.api.settled(ctx); err != nil { // as much rest before either
+			return err
+		}
+		begun = time.Now()
 		inside, err := v.api.execute(ctx)
 		if err != nil {
 			return err
 		}
 		took := time.Since(begun).Seconds() * 1000
-		wall, over = append(wall, took), append(over, took-inside*1000)
+		wall, plain, over = append(wall, took), append(plain, bare), append(over, took-inside*1000-bare)
 	}
-	f.WallMS, f.OverheadMS = percentilesOf(wall), percentilesOf(over)
+	f.WallMS, f.HTTPMS, f.OverheadMS = percentilesOf(wall), percentilesOf(plain), percentilesOf(over)
 	return nil
 }
 
@@ -219,7 +230,8 @@ func (v *server) starts(ctx context.Context, o options) (percentiles, error) {
 func (s *session) printServed(f *served) {
 	s.table(fmt.Sprintf("tako server on %s (%s)", f.Database, f.Durable), func(row func(string, ...any)) {
 		row("\tp50\tp95\tmax\twanted")
-		row("overhead of a sync request, ms\t%s\tunder %.1f", f.OverheadMS, wantedOverheadMS)
+		row("sync request less sandbox and HTTP, ms\t%s\tunder %.1f", f.OverheadMS, wantedOverheadMS)
+		row("a request that does nothing, ms\t%s\t-", f.HTTPMS)
 		row("whole sync request, ms\t%s\t-", f.WallMS)
 		row("submit to start, idle, ms\t%s\tunder %d", f.StartIdleMS, wantedStartMS)
 		row("submit to start, loaded, ms\t%s\tunder %d", f.StartLoadedMS, wantedStartMS)
