@@ -23,6 +23,8 @@ const (
 	// endTimeout bounds the end of a transaction, which its caller's context
 	// does not.
 	endTimeout = 30 * time.Second
+	// mostPutOff is how many statements are sent together.
+	mostPutOff = 64
 )
 
 // querier is what transactions and connections have in common.
@@ -69,9 +71,41 @@ type tx struct {
 	tx    pgx.Tx
 	place place
 	queue *entry.Queue[pgx.Tx]
+	put   pgx.Batch // off until the next statement or the end
+}
+
+// Do puts a statement off: several that ask nothing go together.
+func (t *tx) Do(ctx context.Context, query string, args ...any) error {
+	t.put.Queue(query, texts(args)...)
+	if t.put.Len() < mostPutOff {
+		return nil
+	}
+	return t.flush(ctx)
+}
+
+// flush sends what was put off.
+func (t *tx) flush(ctx context.Context) error {
+	if t.put.Len() == 0 {
+		return nil
+	}
+	results := t.tx.SendBatch(ctx, &t.put)
+	var err error
+	for range t.put.Len() {
+		if _, err = results.Exec(); err != nil {
+			break
+		}
+	}
+	t.put = pgx.Batch{}
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	return t.place.translate(ctx, err)
 }
 
 func (t *tx) Each(ctx context.Context, query string, args []any, row func(sqlstore.Scan) error) error {
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
 	_, own, err := each(ctx, t.tx, query, args, row)
 	if own != nil {
 		return own
@@ -80,21 +114,33 @@ func (t *tx) Each(ctx context.Context, query string, args []any, row func(sqlsto
 }
 
 func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := t.flush(ctx); err != nil {
+		return 0, err
+	}
 	tag, err := t.tx.Exec(ctx, query, texts(args)...)
 	return tag.RowsAffected(), t.place.translate(ctx, err)
 }
 
 func (t *tx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[string]int64, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
 	ids, err := t.queue.Insert(ctx, t.tx, entries)
 	return ids, t.place.translate(ctx, err)
 }
 
 func (t *tx) TakeEntries(ctx context.Context, queue string, n int) ([]entry.Taken, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
 	taken, err := t.queue.Take(ctx, t.tx, queue, n)
 	return taken, t.place.translate(ctx, err)
 }
 
 func (t *tx) PromoteEntries(ctx context.Context, n int) (int, error) {
+	if err := t.flush(ctx); err != nil {
+		return 0, err
+	}
 	n, err := t.queue.Promote(ctx, t.tx, n)
 	return n, t.place.translate(ctx, err)
 }
@@ -142,7 +188,11 @@ func (d *database) write(ctx context.Context, fn func(context.Context, sqlstore.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	defer func() { _ = t.Rollback(end) }() // does nothing after the commit; and closes the connection where it fails
-	if err := fn(ctx, &tx{t, d.place, d.queue}); err != nil {
+	own := &tx{tx: t, place: d.place, queue: d.queue}
+	if err = fn(ctx, own); err == nil {
+		err = own.flush(ctx)
+	}
+	if err != nil {
 		return passes(err) || d.broke(ctx, conn), err
 	}
 	if err := t.Commit(end); err != nil {

@@ -55,6 +55,12 @@ func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	return res.RowsAffected()
 }
 
+// Do does it at once: there is no way to save.
+func (t *tx) Do(ctx context.Context, query string, args ...any) error {
+	_, err := t.db.ExecContext(ctx, numbered(query), args...)
+	return err
+}
+
 func (t *tx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[string]int64, error) {
 	return t.queue.Insert(ctx, t.tx, entries)
 }

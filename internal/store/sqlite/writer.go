@@ -111,6 +111,12 @@ func (w *writer) runGroup(group []*op) (err error) {
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}
+		if len(group) == 1 { // needs no undoing alone
+			if o.err = guarded(context.WithoutCancel(o.ctx), tx, o); o.err != nil {
+				return o.err
+			}
+			break
+		}
 		if err := w.runOne(context.WithoutCancel(o.ctx), tx, o); err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ type Tx interface {
 	Querier
 	// Exec returns how many rows it changed.
 	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Do is Exec where nobody asks for the number. The statement may go with a
+	// later one, or with the commit, and what is wrong with it be their error.
+	Do(ctx context.Context, query string, args ...any) error
 
 	// InsertEntries, TakeEntries and PromoteEntries are entry.Queue's methods in
 	// this transaction.

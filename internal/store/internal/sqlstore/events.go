@@ -32,8 +32,7 @@ func (s *Store) Append(ctx context.Context, c store.Claim, events []job.Event, m
 			return err
 		}
 		t.changed(r.ID)
-		_, err = t.Exec(ctx, "UPDATE records SET event_seq = $1, event_bytes = $2, said = $3 WHERE seq = $4", r.eventSeq, r.eventBytes, r.said, r.seq)
-		return err
+		return t.Do(ctx, "UPDATE records SET event_seq = $1, event_bytes = $2, said = $3 WHERE seq = $4", r.eventSeq, r.eventBytes, r.said, r.seq)
 	})
 	return wrap("adding to a log", err)
 }
@@ -133,7 +132,7 @@ func (t *txn) log(ctx context.Context, r *row, events []job.Event) error {
 			b.WriteString("(" + marks(len(args)+1, 6) + ")")
 			args = append(args, r.seq, r.eventSeq, e.Attempt, nanos(e.At), string(e.Type), blob(e.Data))
 		}
-		if _, err := t.Exec(ctx, "INSERT INTO events (seq, n, attempt, at, type, data) VALUES "+b.String(), args...); err != nil {
+		if err := t.Do(ctx, "INSERT INTO events (seq, n, attempt, at, type, data) VALUES "+b.String(), args...); err != nil {
 			return fmt.Errorf("adding events: %w", err)
 		}
 		events = events[n:]

@@ -11,7 +11,11 @@ import (
 
 // owned locks the record of a claim, if the claim still stands.
 func (t *txn) owned(ctx context.Context, c store.Claim) (row, error) {
-	r, err := t.lockRow(ctx, c.Record.ID)
+	lock := t.lockRow
+	if c.Record.Sync {
+		lock = t.lockRecord
+	}
+	r, err := lock(ctx, c.Record.ID)
 	switch {
 	case err != nil:
 		return row{}, err
@@ -252,7 +256,7 @@ func (t *txn) end(ctx context.Context, r *row, status job.Status, out job.Outcom
 		t.closeAttempt(r, status, out.Error, r.node)
 	}
 	if r.entry != 0 {
-		if _, err := t.Exec(ctx, "DELETE FROM river_job WHERE id = $1", r.entry); err != nil {
+		if err := t.Do(ctx, "DELETE FROM river_job WHERE id = $1", r.entry); err != nil {
 			return err
 		}
 	}
@@ -273,7 +277,7 @@ func (t *txn) end(ctx context.Context, r *row, status job.Status, out job.Outcom
 	if err != nil {
 		return err
 	}
-	if _, err := t.Exec(ctx, `UPDATE records SET status = $1, ended_at = $2, attempts = $3, interruptions = $4, entry = 0,
+	if err := t.Do(ctx, `UPDATE records SET status = $1, ended_at = $2, attempts = $3, interruptions = $4, entry = 0,
  node = '', life = '', lease = 0, event_seq = $5 WHERE seq = $6`,
 		string(status), nanos(r.EndedAt), attempts, r.Interruptions, r.eventSeq, r.seq); err != nil {
 		return err

@@ -71,7 +71,7 @@ func (t *countingTx) Each(_ context.Context, query string, args []any, row func(
 	return nil
 }
 
-func (t *countingTx) Exec(context.Context, string, ...any) (int64, error) { return 1, nil }
+func (t *countingTx) Do(context.Context, string, ...any) error { return nil }
 
 // Clients that submit again as soon as they are answered come to share
 // transactions; one alone waits for nobody.

@@ -96,7 +96,7 @@ func (t *txn) insertRequests(ctx context.Context, rows []*row) error {
 		}
 		args = append(args, r.seq, body, blob(r.Request.Input))
 	}
-	if _, err := t.Exec(ctx, "INSERT INTO requests (seq, body, input) VALUES "+tuples(len(rows), 3), args...); err != nil {
+	if err := t.Do(ctx, "INSERT INTO requests (seq, body, input) VALUES "+tuples(len(rows), 3), args...); err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -110,7 +110,7 @@ func (t *txn) insertRequests(ctx context.Context, rows []*row) error {
 // insertRelated stores a record's labels, and that it needs its files.
 func (t *txn) insertRelated(ctx context.Context, r *row) error {
 	for name, value := range r.Request.Labels {
-		if _, err := t.Exec(ctx, "INSERT INTO record_labels (name, value, created_at, seq) VALUES ($1, $2, $3, $4)", name, value, nanos(r.CreatedAt), r.seq); err != nil {
+		if err := t.Do(ctx, "INSERT INTO record_labels (name, value, created_at, seq) VALUES ($1, $2, $3, $4)", name, value, nanos(r.CreatedAt), r.seq); err != nil {
 			return err
 		}
 	}

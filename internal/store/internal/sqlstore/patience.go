@@ -101,6 +101,11 @@ func (t heardTx) Exec(ctx context.Context, query string, args ...any) (int64, er
 	return t.Tx.Exec(ctx, query, args...)
 }
 
+func (t heardTx) Do(ctx context.Context, query string, args ...any) error {
+	defer t.q.heard()
+	return t.Tx.Do(ctx, query, args...)
+}
+
 func (t heardTx) InsertEntries(ctx context.Context, entries []entry.Entry) (map[string]int64, error) {
 	defer t.q.heard()
 	return t.Tx.InsertEntries(ctx, entries)

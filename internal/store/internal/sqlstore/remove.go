@@ -21,8 +21,7 @@ func refer(ctx context.Context, tx Tx, digest, kind, ref string) error {
 	if digest == "" {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO blob_refs (digest, kind, ref) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", digest, kind, ref)
-	return err
+	return tx.Do(ctx, "INSERT INTO blob_refs (digest, kind, ref) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", digest, kind, ref)
 }
 
 func unrefer(ctx context.Context, tx Tx, kind, ref string) error {

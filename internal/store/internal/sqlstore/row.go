@@ -66,6 +66,11 @@ func (t *txn) lockRow(ctx context.Context, id string) (r row, err error) {
 			return row{}, err
 		}
 	}
+	return t.lockRecord(ctx, id)
+}
+
+// lockRecord is lockRow for a record that has no entry.
+func (t *txn) lockRecord(ctx context.Context, id string) (r row, err error) {
 	found := false
 	err = t.Each(ctx, "SELECT "+rowColumns+" FROM records WHERE id = $1"+t.Locking(), []any{id}, func(scan Scan) error {
 		found = true
@@ -143,7 +148,7 @@ func insertOutcome(ctx context.Context, tx Tx, r row, out job.Outcome) error {
 	if err != nil {
 		return fmt.Errorf("encoding the outcome of %s: %w", r.ID, err)
 	}
-	if _, err := tx.Exec(ctx, "INSERT INTO outcomes (seq, body, output) VALUES ($1, $2, $3)", r.seq, text, blob(out.Output)); err != nil {
+	if err := tx.Do(ctx, "INSERT INTO outcomes (seq, body, output) VALUES ($1, $2, $3)", r.seq, text, blob(out.Output)); err != nil {
 		return err
 	}
 	for _, a := range out.Artifacts {
