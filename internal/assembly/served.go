@@ -79,7 +79,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	types, slots := jobtype.New(cfg), newSlots(cfg)
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
-		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Log: opts.Log},
+		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
 		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
 		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
@@ -247,12 +247,22 @@ func (s *served) warm(local *Local, types *jobtype.Registry) {
 			Made: st.Made, Failed: st.Failed, Refill: st.Refill, Memory: st.Memory,
 		}
 	}
-	t, err := types.Resolve("")
-	if err != nil {
-		return
-	}
-	if err := local.Warm(attempt.Plain(t), 2); err != nil {
-		s.log.Warn("no sandbox waits for the first job", "error", err)
+	for _, configured := range types.List() {
+		first := configured.Name == jobtype.Default
+		if !first && len(configured.Preload) == 0 {
+			continue
+		}
+		t, err := types.Resolve(configured.Name)
+		n := 1
+		if first {
+			n = 2
+		}
+		if err == nil {
+			err = local.Warm(attempt.Plain(t), n)
+		}
+		if err != nil {
+			s.log.Warn("no sandbox waits for the first job", "job_type", configured.Name, "error", err)
+		}
 	}
 }
 

@@ -27,6 +27,8 @@ type Executor struct {
 	Host   string // the name of this node, for records
 	// MaxLog bounds a job's log of events, in bytes; 0 is no bound.
 	MaxLog int64
+	// PerKey has no sandboxes of two owners be clones of one snapshot.
+	PerKey bool
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Log is told what no record says; default nobody.
@@ -41,6 +43,9 @@ func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log fun
 	a, err := e.plan(ctx, &rec.Request, t)
 	if err != nil {
 		return e.refused(ctx, p, err)
+	}
+	if e.PerKey {
+		a.Tenant = rec.Owner
 	}
 	res, err := e.stream(ctx, a, p)
 	if res == nil { // the attempt was not valid after all

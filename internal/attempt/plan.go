@@ -28,6 +28,7 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 		Language: req.Language, Code: []byte(req.Code), Args: req.Args, Input: req.Input,
 		Env: merged(t.Env, req.Env), Limits: limits(t.Limits, req),
 		Environment: environment.Environment{Digest: req.Environment},
+		FixedEnv:    len(req.Env) == 0, Preload: t.Preload,
 	}
 	if req.Stdin != nil {
 		a.Stdin = strings.NewReader(*req.Stdin)
@@ -43,7 +44,8 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 // Plain is what most jobs of a type are like: a program in Python, nothing else
 // asked for.
 func Plain(t job.Type) runner.Attempt {
-	return runner.Attempt{Language: "python", Code: []byte("pass"), Env: merged(t.Env), Limits: limits(t.Limits, &job.Request{})}
+	return runner.Attempt{Language: "python", Code: []byte("pass"), Env: merged(t.Env), Limits: limits(t.Limits, &job.Request{}),
+		FixedEnv: true, Preload: t.Preload}
 }
 
 // notYet refuses what no part of tako can do so far, instead of leaving it out.

@@ -31,6 +31,7 @@ type Config struct {
 	OTLPEndpoint              string // empty: no traces
 	MaxWorkers, MaxQueueSize  int
 	WarmPoolSize              int
+	SnapshotSharing           string // shared or per_key
 	WarmPoolMemory            Size
 	MaxRetryAttempts          int
 	RetryBaseDelay            float64 // seconds

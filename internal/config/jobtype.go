@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/takovm/tako/internal/job"
 )
 
 // JobType is a named environment with limits of its own.
@@ -15,6 +17,7 @@ type JobType struct {
 	PythonVersion  string
 	BaseImage      string
 	SharedCode     []string // paths
+	Preload        []string // modules
 	Environment    map[string]string
 	MemoryLimit    Size // bytes
 	CPULimit       float64
@@ -46,6 +49,8 @@ func jobTypeRows() []row[JobType] {
 			doc: "image to run in"},
 		{name: "shared_code", at: func(t *JobType) any { return &t.SharedCode }, defDoc: "[]",
 			doc: "paths that are put on PYTHONPATH"},
+		{name: "preload", at: func(t *JobType) any { return &t.Preload }, defDoc: "[]",
+			rule: modules(), doc: "Python modules that are imported before a job comes, so that they cost it nothing"},
 		{name: "environment", at: func(t *JobType) any { return &t.Environment }, defDoc: "{}",
 			rule: environment(), show: maskValues, doc: "environment variables of user code"},
 		{name: "memory_limit", def: "512m", at: func(t *JobType) any { return &t.MemoryLimit }, raw: memorySuffix(),
@@ -69,7 +74,7 @@ func jobTypeRows() []row[JobType] {
 		{name: "gpu.device_ids", at: func(t *JobType) any { return &t.GPU.DeviceIDs }, nullable: true,
 			rule: deviceIDs(), doc: "which GPUs; not with count"},
 	}
-	acts := map[string]bool{"name": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true}
+	acts := map[string]bool{"name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true}
 	for i := range rows {
 		rows[i].notYet = !acts[rows[i].name]
 	}
@@ -170,6 +175,23 @@ func environment() rule {
 				return "the value of " + key + " is over 32768 bytes"
 			case strings.Contains(env[key], "\x00"):
 				return "the value of " + key + " contains a NUL"
+			}
+		}
+		return ""
+	}}
+}
+
+// modules takes names of Python modules.
+func modules() rule {
+	const most = 64
+	return rule{"at most 64 names such as numpy or os.path", func(v any) string {
+		names, _ := v.([]string)
+		if len(names) > most {
+			return "must have at most 64 items"
+		}
+		for i, name := range names {
+			if !job.ValidModule(name) {
+				return fmt.Sprintf("item %d must be the name of a Python module, such as numpy or os.path", i+1)
 			}
 		}
 		return ""

@@ -94,6 +94,8 @@ func queueRows() []row[Config] {
 			rule: between(0, 256), doc: "sandboxes that wait for jobs, at most; 0 has none wait"},
 		{name: "warm_pool_memory", def: "512m", at: func(c *Config) any { return &c.WarmPoolMemory },
 			rule: sizeBetween(0, 1<<40), doc: "what they may hold together, at 32 MiB each; it is taken off memory_budget"},
+		{name: "snapshot_sharing", def: "shared", fold: strings.ToLower, at: func(c *Config) any { return &c.SnapshotSharing },
+			rule: oneOf("shared", "per_key"), doc: "whose sandboxes are clones of one snapshot: everybody's, or each API key's own"},
 		{name: "max_retry_attempts", def: 2, at: func(c *Config) any { return &c.MaxRetryAttempts },
 			rule: between(1, 10), doc: "attempts in all where the infrastructure fails"},
 		{name: "retry_base_delay", def: 1.0, at: func(c *Config) any { return &c.RetryBaseDelay },

@@ -58,8 +58,10 @@ type Environment struct {
 // Language is how a program in one language is started.
 type Language struct {
 	Command []string `json:"command"` // argv before the program's file
-	File    string   `json:"file"`    // the program's file name: "main.py"
-	Env     []string `json:"env"`     // "NAME=value", what the language expects to be set
+	// Preloads says that the interpreter runs PreloadFile.
+	Preloads bool     `json:"preloads,omitempty"`
+	File     string   `json:"file"` // the program's file name: "main.py"
+	Env      []string `json:"env"`  // "NAME=value", what the language expects to be set
 }
 
 // Phase is the part of the work that is under way.

@@ -66,6 +66,9 @@ func (p *plan) takePython() (version string, err error) {
 		// Debian leaves the plain name out; much that runs python expects it.
 		p.add(&entry{path: "/usr/bin/python", kind: link, target: "python3"}, false)
 	}
+	if err := p.writePreloadHook(minor); err != nil {
+		return "", err
+	}
 	return p.pythonVersion(real, minor)
 }
 

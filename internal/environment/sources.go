@@ -78,7 +78,7 @@ func (p *plan) languages(version string) map[string]Language {
 	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
 	all := map[string]Language{
 		"python": {
-			Command: []string{interpreterPath, "-u"}, File: "main.py",
+			Command: []string{interpreterPath, "-u"}, File: "main.py", Preloads: p.preloads(),
 			Env: append([]string{"PYTHON_VERSION=" + version}, env...),
 		},
 		"node": {Command: []string{"/usr/bin/node"}, File: "main.js", Env: env},

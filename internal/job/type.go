@@ -1,5 +1,7 @@
 package job
 
+import "strings"
+
 // Type is a job type as it is when a job is accepted.
 type Type struct {
 	Name string `json:"name"`
@@ -7,10 +9,31 @@ type Type struct {
 	Ref    string            `json:"ref"`
 	Limits Limits            `json:"limits"`
 	Env    map[string]string `json:"env,omitempty"`
+	// Preload are modules that are imported before a job comes.
+	Preload []string `json:"preload,omitempty"`
 	// What a type may ask for and no part of tako can do yet.
 	Requirements   []string `json:"requirements,omitempty"`
 	NetworkEnabled bool     `json:"network_enabled,omitempty"`
 	GPU            bool     `json:"gpu,omitempty"`
+}
+
+// ValidModule reports whether name could be that of a Python module: words of
+// letters, digits and _ with dots between them, at most 200 bytes.
+func ValidModule(name string) bool {
+	if len(name) > 200 {
+		return false
+	}
+	for word := range strings.SplitSeq(name, ".") {
+		if word == "" || '0' <= word[0] && word[0] <= '9' {
+			return false
+		}
+		for _, c := range []byte(word) {
+			if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Ended is how an attempt ended.

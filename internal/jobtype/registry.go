@@ -90,7 +90,7 @@ func (r *Registry) resolved(t config.JobType) job.Type {
 	l.Execution = time.Duration(t.Timeout) * time.Second
 	l.Startup = time.Duration(t.StartupTimeout) * time.Second
 	return job.Type{
-		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Requirements: t.Requirements,
+		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements,
 		NetworkEnabled: t.NetworkEnabled, GPU: t.GPU.Enabled,
 	}
 }

@@ -10,9 +10,9 @@ import (
 // Holdable reports whether the attempt's interpreter can be started ahead of
 // its script and given the script through a pipe, without anybody being able to
 // tell. Arguments, variables and input exist from the interpreter's start, so
-// an attempt that has any of them starts its own.
+// an attempt that has any of its own starts its own.
 func (a *Attempt) Holdable() bool {
-	return a.Language == "python" && len(a.Command) == 0 && len(a.Args) == 0 && len(a.Env) == 0 && a.Stdin == nil &&
+	return a.Language == "python" && len(a.Command) == 0 && len(a.Args) == 0 && (len(a.Env) == 0 || a.FixedEnv) && a.Stdin == nil &&
 		pythonReadsOnce(a.Code)
 }
 

@@ -37,6 +37,14 @@ type Attempt struct {
 	// Args are the program's arguments after its own file.
 	Args []string
 	Env  map[string]string
+	// FixedEnv says that Env is every attempt's of its kind: an interpreter may
+	// be started with it ahead of its script.
+	FixedEnv bool
+	// Preload are modules that an interpreter which is started ahead of its
+	// script imports, too.
+	Preload []string
+	// Tenant, if set, is whose sandboxes this one may be a clone of.
+	Tenant string
 	// Input is written to /input/data.json; empty is "{}".
 	Input json.RawMessage
 	// Files go below /input.

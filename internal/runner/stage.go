@@ -34,10 +34,14 @@ func (r *run) request() sandbox.Request {
 		Limits:      r.attempt.Limits,
 		CodeBytes:   int64(len(r.attempt.Code)),
 		InputBytes:  input,
+		Tenant:      r.attempt.Tenant,
 	}
 	if r.attempt.Holdable() {
 		args := r.args()
 		req.Held = &sandbox.Held{Program: r.program(args[0], args), Script: r.codePath()}
+		if r.attempt.Environment.Languages[r.attempt.Language].Preloads {
+			req.Held.Preload = preloadScript(r.attempt.Preload)
+		}
 	}
 	return req
 }

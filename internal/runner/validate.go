@@ -19,7 +19,7 @@ var envName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`
 
 // validate reports the first thing that is wrong with an attempt, by name.
 func (a *Attempt) validate() error {
-	checks := []func() error{a.checkProgram, a.checkInput, a.checkArgs, a.checkEnv, a.checkFiles, a.Limits.Validate}
+	checks := []func() error{a.checkProgram, a.checkInput, a.checkArgs, a.checkEnv, a.checkFiles, a.checkPreload, a.Limits.Validate}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -52,6 +52,16 @@ func (a *Attempt) checkProgram() error {
 func (a *Attempt) checkInput() error {
 	if len(a.Input) > MaxInput {
 		return invalid("the input has %d bytes: it must have at most %d", len(a.Input), MaxInput)
+	}
+	return nil
+}
+
+// checkPreload sees to it that names can be written into code as they are.
+func (a *Attempt) checkPreload() error {
+	for _, name := range a.Preload {
+		if !job.ValidModule(name) {
+			return invalid("preload: %q is not the name of a Python module", name)
+		}
 	}
 	return nil
 }

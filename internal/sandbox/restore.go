@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/takovm/tako/internal/engine"
+	"github.com/takovm/tako/internal/environment"
+	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
 )
 
@@ -79,7 +82,7 @@ func (s *Supplier) key(r Request) (string, error) {
 		return "", fmt.Errorf("naming a snapshot: %w", err)
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "tako snapshot 1\n%s\n%s\n%s\n", shape, r.Environment.Digest, held)
+	fmt.Fprintf(h, "tako snapshot 1\n%s\n%s\n%s\n%q\n", shape, r.Environment.Digest, held, r.Tenant)
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
@@ -91,6 +94,9 @@ func (s *Supplier) freezeInto(ctx context.Context, key string, r Request) error 
 	}
 	err = fmt.Errorf("making the snapshot %s: %w", key, err)
 	s.Snapshots.fail(key, err)
+	if r.Held.Preload != "" && s.Log != nil {
+		s.Log.Warn("a job type's modules cannot be preloaded; its jobs run without that for a day", "error", err)
+	}
 	return err
 }
 
@@ -101,9 +107,24 @@ func (s *Supplier) freeze(ctx context.Context, r Request, dir string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, box.Destroy()) }()
+	if err := preload(ctx, box.Session, r.Held.Preload); err != nil {
+		return err
+	}
 	if err := box.Session.Hold(ctx, r.Held.Program, r.Held.Script); err != nil {
 		return err
 	}
 	_, err = box.Checkpoint(ctx, dir)
 	return err
+}
+
+// preload puts code where the interpreter runs it before its script.
+func preload(ctx context.Context, session *guest.Session, code string) error {
+	if code == "" {
+		return nil
+	}
+	file := guest.File{Path: environment.PreloadFile, Mode: 0o400, UID: UID, GID: GID, Size: int64(len(code))}
+	if err := session.Put(ctx, file, strings.NewReader(code)); err != nil {
+		return fmt.Errorf("putting what is to be preloaded: %w", err)
+	}
+	return nil
 }

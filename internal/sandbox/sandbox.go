@@ -60,12 +60,18 @@ type Request struct {
 	// Held, if not nil, is the program that will run. The sandbox may come with
 	// it, started and held at its script.
 	Held *Held
+	// Tenant, if not empty, is whose clones of one snapshot all are: others get
+	// theirs from another.
+	Tenant string
 }
 
 // Held is a program that can be started ahead of its script.
 type Held struct {
 	Program guest.Program
 	Script  string // where it looks for its script
+	// Preload, if not empty, is what the interpreter runs first: it is put where
+	// environment.PreloadFile says.
+	Preload string `json:",omitempty"`
 }
 
 // Sandbox is one that is ready: its init has said hello.
@@ -97,6 +103,11 @@ func (s *Supplier) Launch(ctx context.Context, r Request) (*Sandbox, error) {
 // one.
 func (s *Supplier) ready(ctx context.Context, r Request) (*Sandbox, error) {
 	key, err := s.key(r)
+	if err == nil && r.Held.Preload != "" && s.Snapshots.recent(key+".failed") {
+		held := *r.Held // what cannot be imported ahead is the job's own affair
+		held.Preload, r.Held = "", &held
+		key, err = s.key(r)
+	}
 	if err != nil {
 		return nil, err
 	}
