@@ -41,7 +41,9 @@ lint: ## check format, modules, vet and staticcheck
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: build ## measure sandboxes and jobs on this machine
+bench: build ## measure sandboxes, jobs and servers on this machine, and write docs/PERFORMANCE.md's first table
+	@scripts/setup.sh bubblewrap postgres || echo "not all that tako is compared with is installed" >&2
+	@scripts/bench.sh $(abspath $(BIN))
 	@go run ./bench
 
 .PHONY: fuzz

@@ -7,6 +7,7 @@ set -euo pipefail
 # have NEED: is it there?
 have() {
 	case $1 in
+	bubblewrap) command -v bwrap >/dev/null ;;
 	cc) command -v gcc >/dev/null && [ -e /usr/include/stdlib.h ] ;; # -race links with cgo
 	certs) [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki/tls/certs ] ;; # Go downloads modules
 	numpy | pandas) python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null ;;

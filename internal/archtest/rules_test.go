@@ -84,7 +84,7 @@ func layers() [][]string {
 	return [][]string{
 		{"cmd"},
 		{"tako", "internal/cli"}, // tako is the package at the root
-		{"internal/assembly"},
+		{"internal/assembly", "internal/benchmark"},
 		{"internal/server", "internal/service"},
 		{"internal/api", "internal/mcp"},
 		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics"},

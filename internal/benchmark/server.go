@@ -1,0 +1,124 @@
+package benchmark
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// workers is how many jobs the server runs at once: enough that as many clients
+// as ask may wait, which is sixteen for each worker.
+func workers(clients []int) int {
+	n := max(4, 2*runtime.NumCPU())
+	if len(clients) > 0 {
+		n = max(n, slices.Max(clients)/16+1)
+	}
+	return min(n, 64)
+}
+
+// server is one that is measured.
+type server struct {
+	cmd  *exec.Cmd
+	url  string
+	http *http.Client
+	said chan string // what it said, when it has ended
+}
+
+func (s *session) start(ctx context.Context, pool bool) (*server, error) {
+	size := 0
+	if pool {
+		size = 8
+	}
+	config := filepath.Join(s.dir, "tako_vm.yaml")
+	text := fmt.Sprintf("data_dir: %q\nwarm_pool_size: %d\nmax_workers: %d\napi_rate_limit_enabled: false\n", s.data(), size, s.report.Workers)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, s.Tako, "server", "--config", config, "--port", "0")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Dir, cmd.Env = s.dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
+	// A signal of the terminal is for us; the server gets its own from us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	runtime.LockOSThread() // whose death Pdeathsig would be of
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	v := &server{cmd: cmd, said: make(chan string, 1), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+	listening := make(chan string, 1)
+	go func() {
+		defer close(listening)
+		var said strings.Builder
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if url, ok := strings.CutPrefix(lines.Text(), "tako: listening on "); ok {
+				listening <- url
+			} else if said.Len() < 2000 {
+				said.WriteString(lines.Text() + "; ")
+			}
+		}
+		v.said <- said.String()
+	}()
+	url, ok := <-listening
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("it said %s", <-v.said), cmd.Wait())
+	}
+	v.url = url
+	return v, nil
+}
+
+// stop ends the server and waits for it.
+func (v *server) stop() error {
+	v.http.CloseIdleConnections()
+	_ = v.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+	said := <-v.said
+	if err := v.cmd.Wait(); err != nil {
+		return fmt.Errorf("the server ended with %w: %s", err, said)
+	}
+	return nil
+}
+
+// settled waits until as many sandboxes wait as should, and none is being made
+// or removed.
+func (v *server) settled(ctx context.Context) (pool poolStats, err error) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; ; {
+		var stats struct{ Sandboxes poolStats }
+		if err := v.call(ctx, http.MethodGet, "/pool/stats", nil, &stats); err != nil {
+			return pool, err
+		}
+		pool = stats.Sandboxes
+		if quiet++; pool.Making > 0 || pool.Ready < pool.Wanted {
+			quiet = 0
+		}
+		if quiet == 8 { // what is done is removed after 50 ms
+			return pool, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return pool, context.Cause(ctx)
+		}
+	}
+}
+
+type poolStats struct {
+	Ready  int
+	Making int
+	Wanted int
+	Memory int64 `json:"memory_bytes"`
+}
