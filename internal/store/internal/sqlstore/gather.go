@@ -162,36 +162,77 @@ func (s *Store) carry(ctx context.Context) {
 	}
 }
 
-// storeGroup stores submissions in one transaction, or each in one of its own
-// where together they cannot be: what is wrong with one is not the others'.
+// storeGroup stores submissions in one transaction, but for those that cannot
+// be: what is wrong with one is not the others'.
 func (s *Store) storeGroup(ctx context.Context, group []*submission) {
-	if len(group) == 1 {
-		group[0].finish(s.storeAlone(ctx, group[0]))
-		return
-	}
 	// In one order, so that two transactions do not wait for each other's keys.
 	slices.SortStableFunc(group, func(a, b *submission) int { return strings.Compare(orderOf(a), orderOf(b)) })
+	for len(group) > 1 {
+		err := s.storeTogether(ctx, group)
+		if err == nil {
+			return
+		}
+		at := culprit(group, err)
+		switch {
+		case at >= 0:
+			group[at].finish(s.storeAlone(ctx, group[at])) // which says so to its own caller
+			group = slices.Delete(group, at, at+1)
+		case errors.Is(err, errAgain):
+		default:
+			for _, sub := range group {
+				if job.KindOf(err) == job.KindUnavailable { // for each; and a commit that may have happened is not to be tried again
+					sub.finish(nil, err)
+				} else {
+					sub.finish(s.storeAlone(ctx, sub))
+				}
+			}
+			return
+		}
+	}
+	group[0].finish(s.storeAlone(ctx, group[0]))
+}
+
+// storeTogether stores a group in one transaction, or nothing of it.
+func (s *Store) storeTogether(ctx context.Context, group []*submission) error {
 	var rows []row
 	for _, sub := range group {
 		rows = append(rows, sub.rows...)
 	}
 	stored, err := s.storeRows(ctx, rows, group[0].max)
-	switch {
-	case err == nil:
-		for _, sub := range group {
-			n := len(sub.rows)
-			sub.finish(stored[:n:n], nil)
-			stored = stored[n:]
-		}
-	case job.KindOf(err) == job.KindUnavailable: // for each; and a commit that may have happened is not to be tried again
-		for _, sub := range group {
-			sub.finish(nil, err)
-		}
-	default:
-		for _, sub := range group {
-			sub.finish(s.storeAlone(ctx, sub))
+	if err != nil {
+		return err
+	}
+	for _, sub := range group {
+		n := len(sub.rows)
+		sub.finish(stored[:n:n], nil)
+		stored = stored[n:]
+	}
+	return nil
+}
+
+// rowError is what is wrong with one of several records.
+type rowError struct {
+	id  string
+	err error
+}
+
+func (e *rowError) Error() string { return e.err.Error() }
+func (e *rowError) Unwrap() error { return e.err }
+
+// culprit is the place of the submission that has the record at fault; -1
+// where none is.
+func culprit(group []*submission, err error) int {
+	var at *rowError
+	if !errors.As(err, &at) || job.KindOf(err) == job.KindUnavailable {
+		return -1
+	}
+	// The last: of two with one id, the first may be stored.
+	for i := len(group) - 1; i >= 0; i-- {
+		if slices.ContainsFunc(group[i].rows, func(r row) bool { return r.ID == at.id }) {
+			return i
 		}
 	}
+	return -1
 }
 
 func orderOf(s *submission) string {

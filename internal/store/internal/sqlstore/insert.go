@@ -81,7 +81,7 @@ func (t *txn) notInserted(ctx context.Context, r *row) error {
 			return errors.Join(errAgain, err)
 		}
 	}
-	return invalid("there is a job with the id %s already", r.ID)
+	return &rowError{r.ID, invalid("there is a job with the id %s already", r.ID)}
 }
 
 // insertRequests stores what never changes of records.

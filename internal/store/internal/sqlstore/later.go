@@ -24,10 +24,11 @@ type laterCount struct {
 // boundLater refuses rows that wait for their time where their owner has too
 // many of them already: they would stay for as long as they please.
 func (t *txn) boundLater(ctx context.Context, rows []row, fresh []int, most int) error {
-	more := map[string]int{}
+	more, last := map[string]int{}, map[string]string{}
 	for _, i := range fresh {
 		if t.s.isLater(&rows[i]) {
 			more[rows[i].Owner]++
+			last[rows[i].Owner] = rows[i].ID
 		}
 	}
 	for owner, n := range more {
@@ -36,7 +37,7 @@ func (t *txn) boundLater(ctx context.Context, rows []row, fresh []int, most int)
 			return err
 		}
 		if !fits {
-			return store.ErrQueueFull
+			return &rowError{last[owner], store.ErrQueueFull}
 		}
 	}
 	return nil

@@ -174,7 +174,7 @@ func sortOut(ctx context.Context, q Querier, rows []row, out []job.Record) (fres
 		k := key{r.Owner, r.IdempotencyKey}
 		if first, ok := seen[k]; ok {
 			if rows[first].Fingerprint != r.Fingerprint {
-				return nil, nil, store.ErrConflict
+				return nil, nil, &rowError{r.ID, store.ErrConflict}
 			}
 			if twins == nil {
 				twins = map[int]int{}
@@ -185,7 +185,7 @@ func sortOut(ctx context.Context, q Querier, rows []row, out []job.Record) (fres
 		seen[k] = i
 		known, found, err := knownRecord(ctx, q, r)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, &rowError{r.ID, err}
 		}
 		if found {
 			out[i] = known
@@ -201,7 +201,7 @@ func checkIDs(rows []row, fresh []int) error {
 	seen := make(map[string]struct{}, len(fresh))
 	for _, i := range fresh {
 		if _, ok := seen[rows[i].ID]; ok {
-			return invalid("two jobs have the id %s", rows[i].ID)
+			return &rowError{rows[i].ID, invalid("two jobs have the id %s", rows[i].ID)}
 		}
 		seen[rows[i].ID] = struct{}{}
 	}
