@@ -122,6 +122,11 @@ func TestPlan(t *testing.T) {
 	if l.Memory != memory || l.PIDs != 7 || l.Execution != 5*time.Second || l.Startup != job.DefaultLimits().Startup || l.CPUs != 1 {
 		t.Errorf("limits %+v", l)
 	}
+	preloading := plainType()
+	preloading.Preload = []string{"numpy"}
+	if b, err := e.plan(t.Context(), &job.Request{Language: "python", Code: "x"}, preloading); err != nil || a.FixedEnv || !b.FixedEnv || b.Preload[0] != "numpy" {
+		t.Errorf("%v: variables of a request: fixed %v; of a type: fixed %v, preloads %v", err, a.FixedEnv, b.FixedEnv, b.Preload)
+	}
 	if diff := cmp.Diff(map[string]string{"FROM": "request", "ONLY": "type"}, a.Env); diff != "" {
 		t.Errorf("variables (-want +got):\n%s", diff)
 	}
@@ -244,6 +249,22 @@ func TestFilesThatCannotBeStored(t *testing.T) {
 		if tc.again && (o.EndedBy.Actor != job.ActorHost || o.Error.Type != "service_unavailable" ||
 			!strings.HasPrefix(o.Error.Message, "The files of the job could not be stored: ")) {
 			t.Errorf("%s: %+v, %+v", name, o.EndedBy, o.Error)
+		}
+	}
+}
+
+// With snapshots of their own, owners are told apart; else all are one.
+func TestPerKey(t *testing.T) {
+	for perKey, want := range map[bool]string{true: "me", false: ""} {
+		var tenant string
+		e, _ := executor(func(_ context.Context, a runner.Attempt, _ runner.Sinks) (*runner.Result, error) {
+			tenant = a.Tenant
+			return &runner.Result{Status: job.Succeeded}, nil
+		})
+		e.PerKey = perKey
+		e.Run(t.Context(), &job.Record{Owner: "me", Request: job.Request{Language: "python", Code: "x"}}, plainType(), (&memory{}).Append)
+		if tenant != want {
+			t.Errorf("per key %v: %q", perKey, tenant)
 		}
 	}
 }

@@ -27,14 +27,18 @@ func TestEnsurePacksThisHostsPython(t *testing.T) {
 	if !filepath.IsAbs(env.Image) || filepath.Base(env.Image) != env.Digest+".erofs" || env.Size != st.Size() {
 		t.Errorf("image %s of %d bytes, want %d", env.Image, env.Size, st.Size())
 	}
+	if !env.Languages["python"].Preloads || env.Languages["bash"].Preloads {
+		t.Errorf("who preloads: %+v", env.Languages)
+	}
 	all := readImage(t, env.Image)
 	for name, want := range map[string]string{
-		"/bin":                                  "usr/bin",
-		"/usr/bin/python3":                      "python3.11",
-		"/usr/bin/python":                       "python3",
-		"/etc/alternatives/awk":                 "/usr/bin/mawk",
-		"/usr/lib/python3.11/os.py":             "os",
-		"/usr/lib/python3/dist-packages/six.py": "six",
+		"/bin":                                            "usr/bin",
+		"/usr/bin/python3":                                "python3.11",
+		"/usr/bin/python":                                 "python3",
+		"/etc/alternatives/awk":                           "/usr/bin/mawk",
+		"/usr/lib/python3.11/os.py":                       "os",
+		"/usr/lib/python3/dist-packages/six.py":           "six",
+		"/usr/lib/python3/dist-packages/" + hookName:      preloadHook,
 		"/usr/local/lib/python3.11/dist-packages/mine.py": "mine",
 		"/etc/ssl/certs/ca-certificates.crt":              "certificates",
 		"/etc/localtime":                                  "/usr/share/zoneinfo/Etc/UTC",

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
 )
@@ -55,6 +56,11 @@ func TestHoldable(t *testing.T) {
 	if !plain.Holdable() {
 		t.Error("a plain script is not")
 	}
+	fixed := plain
+	fixed.Env, fixed.FixedEnv = map[string]string{"A": "of its type"}, true
+	if !fixed.Holdable() {
+		t.Error("one with the variables of its type is not")
+	}
 	for name, change := range map[string]func(*Attempt){
 		"command":     func(a *Attempt) { a.Command = []string{"ls"} },
 		"arguments":   func(a *Attempt) { a.Args = []string{"x"} },
@@ -68,5 +74,22 @@ func TestHoldable(t *testing.T) {
 		if a.Holdable() {
 			t.Errorf("with %s it is", name)
 		}
+	}
+}
+
+func TestPreloadScript(t *testing.T) {
+	if got := preloadScript(nil); got != "" {
+		t.Errorf("of nothing: %s", got)
+	}
+	got := preloadScript([]string{"numpy", "os.path"})
+	if !strings.Contains(got, "\npreload([\"numpy\", \"os.path\"])\n") || strings.Contains(got, "...") {
+		t.Errorf("it ends in %s", got[len(got)-100:])
+	}
+	if !strings.Contains(got, `os.unlink("`+environment.PreloadFile+`")`) {
+		t.Error("it does not remove its own file")
+	}
+	a := Attempt{Preload: []string{"numpy", "a b"}}
+	if err := a.checkPreload(); job.KindOf(err) != job.KindInvalid {
+		t.Errorf("a name that is none: %v", err)
 	}
 }

@@ -52,8 +52,9 @@ type PoolOptions struct {
 	Log *slog.Logger
 }
 
-// footprint is what a ready sandbox holds, about: its kernel's memory and what
-// the interpreter has written since it was restored.
+// footprint is what an ordinary sandbox that is ready holds, about: its kernel's
+// memory and what the interpreter has written since it was restored. One that
+// holds more, of preloaded modules, counts as several.
 const footprint = 32 << 20
 
 // Pool keeps sandboxes ready, each restored from its shape's snapshot with the
@@ -94,6 +95,7 @@ type shape struct {
 	promised []chan *Sandbox // to whom what is being made goes; at most making
 	making   int
 	want     int // how many should be ready
+	heavy    int // how many ordinary ones one of it counts as, beyond itself; by the last that was made
 	used     time.Time
 	uses     int       // lately: a quarter of them is forgotten at every look
 	shrunk   time.Time // when want was lowered last

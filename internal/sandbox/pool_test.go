@@ -267,6 +267,28 @@ func TestPoolGivesWay(t *testing.T) {
 	})
 }
 
+// A sandbox that holds much counts as several, and leaves the others their place.
+func TestPoolHeavy(t *testing.T) {
+	inPool(t, PoolOptions{Max: 5, MaxMemory: 5 * footprint}, func(t *testing.T, p *plant, pool *Pool) {
+		p.memory = 3*footprint - 10
+		pool.Warm("heavy", request(1), 4)
+		pass(time.Second)
+		if st := pool.Stats(t.Context()); st.Ready != 1 {
+			t.Errorf("of those that count as three: %+v", st)
+		}
+		p.mu.Lock()
+		p.memory = 1
+		p.mu.Unlock()
+		pool.Warm("light", request(1), 4)
+		pass(time.Second)
+		if st := pool.Stats(t.Context()); st.Ready != 3 {
+			t.Errorf("with those that count as one: %+v", st)
+		}
+		pool.Retire(pool.mustTake(t, "heavy"))
+		pass(idleKeep)
+	})
+}
+
 // What nobody uses goes, and what waits does not grow old.
 func TestPoolRests(t *testing.T) {
 	inPool(t, PoolOptions{Max: 8}, func(t *testing.T, p *plant, pool *Pool) {

@@ -60,9 +60,15 @@ func (p *Pool) fillOne() bool {
 	ctx, cancel := context.WithTimeout(p.making, makeTime)
 	defer cancel()
 	box, err := p.restore(ctx, o.snapshot, o.request, o.warm)
+	heavy := 0
+	if err == nil {
+		if used, err := box.Stats(ctx); err == nil {
+			heavy = int(max(0, used.Memory-1) / footprint)
+		}
+	}
 	// There is nothing to restore yet, or somebody makes it.
 	notYet := errors.Is(err, errBusy) || errors.Is(err, errNoSnapshot)
-	if left := p.record(o, box, err, notYet, time.Since(begun)); left != nil {
+	if left := p.record(o, made{box, heavy, err, notYet, time.Since(begun)}); left != nil {
 		p.destroy(left)
 	}
 	if err != nil && !notYet && p.making.Err() == nil {
@@ -71,26 +77,36 @@ func (p *Pool) fillOne() bool {
 	return !notYet
 }
 
+// made is what became of an order.
+type made struct {
+	box    *Sandbox
+	heavy  int
+	err    error
+	notYet bool
+	took   time.Duration
+}
+
 // record adds what was made, or counts that nothing was. It returns the sandbox
 // that there is no place for.
-func (p *Pool) record(o *order, box *Sandbox, err error, notYet bool, took time.Duration) (left *Sandbox) {
+func (p *Pool) record(o *order, m made) (left *Sandbox) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := o.shape
 	s.making--
-	if err == nil {
-		p.made, p.took = p.made+1, took
-	} else if !notYet {
+	if m.err == nil {
+		p.made, p.took = p.made+1, m.took
+		s.heavy = m.heavy
+	} else if !m.notYet {
 		p.failed++
 		s.after = time.Now().Add(failurePause)
 	}
 	known := !p.closed && p.shapes[o.key] == s
-	if box != nil && known && (len(s.promised) > 0 || p.place(s)) {
-		s.keep(box, time.Now())
+	if m.box != nil && known && (len(s.promised) > 0 || p.place(s)) {
+		s.keep(m.box, time.Now())
 		return nil
 	}
 	s.keep(nil, time.Now())
-	return box
+	return m.box
 }
 
 // lacking chooses the shape to make a sandbox of, and counts it as being made.
@@ -101,15 +117,14 @@ func (p *Pool) lacking() *order {
 		return nil
 	}
 	var best *order
-	now, all := time.Now(), 0
+	now, all := time.Now(), p.weight()
 	for key, s := range p.shapes {
-		all += len(s.ready) + s.making
 		lacks := len(s.ready)+s.making < s.want && !now.Before(s.after)
-		if lacks && (best == nil || s.before(best.shape)) {
+		if lacks && (best == nil || s.before(best.shape)) && (all+1+s.heavy <= p.max || p.victim(s) != nil) {
 			best = &order{key, s.snapshot, s.request, s.warm, s}
 		}
 	}
-	if best == nil || (all >= p.max && p.victim(best.shape) == nil) {
+	if best == nil {
 		return nil
 	}
 	best.shape.making++
@@ -130,20 +145,26 @@ func (s *shape) before(other *shape) bool {
 // place reports whether one more of s may wait, and makes room for it where
 // that takes one of another. The caller holds the lock.
 func (p *Pool) place(s *shape) bool {
-	all := 0
-	for _, c := range p.shapes {
-		all += len(c.ready) + c.making
+	all := p.weight()
+	for all+1+s.heavy > p.max {
+		other := p.victim(s)
+		if other == nil {
+			return false
+		}
+		other.want = max(0, other.want-1)
+		p.dismiss(other, 1)
+		all -= 1 + other.heavy
 	}
-	if all < p.max {
-		return true
-	}
-	other := p.victim(s)
-	if other == nil {
-		return false
-	}
-	other.want = max(0, other.want-1)
-	p.dismiss(other, 1)
 	return true
+}
+
+// weight is how many ordinary sandboxes all that there is counts as. The caller
+// holds the lock.
+func (p *Pool) weight() (all int) {
+	for _, s := range p.shapes {
+		all += (len(s.ready) + s.making) * (1 + s.heavy)
+	}
+	return all
 }
 
 // victim is the shape that has rested longest of those that can give one away
