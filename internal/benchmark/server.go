@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,6 +30,7 @@ func workers(clients []int) int {
 // server is one that is measured.
 type server struct {
 	cmd  *exec.Cmd
+	end  func() // tells it to end, once: a second signal would not let it tidy up
 	url  string
 	http *http.Client
 	said chan string // what it said, when it has ended
@@ -44,8 +46,7 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, s.Tako, "server", "--config", config, "--port", "0")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd := exec.Command(s.Tako, "server", "--config", config, "--port", "0")
 	cmd.Dir, cmd.Env = s.dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
 	// A signal of the terminal is for us; the server gets its own from us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -58,7 +59,8 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	v := &server{cmd: cmd, said: make(chan string, 1), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+	v := &server{cmd: cmd, end: sync.OnceFunc(func() { _ = cmd.Process.Signal(syscall.SIGTERM) }), said: make(chan string, 1), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+	context.AfterFunc(ctx, v.end)
 	listening := make(chan string, 1)
 	go func() {
 		defer close(listening)
@@ -83,7 +85,7 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 // stop ends the server and waits for it.
 func (v *server) stop() error {
 	v.http.CloseIdleConnections()
-	_ = v.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+	v.end()
 	said := <-v.said
 	if err := v.cmd.Wait(); err != nil {
 		return fmt.Errorf("the server ended with %w: %s", err, said)

@@ -90,6 +90,36 @@ func TestPutFails(t *testing.T) {
 	}
 }
 
+// Several files at once are what they would be one by one.
+func TestPutAll(t *testing.T) {
+	sb := boot(t)
+	content := func(path string, size int) guest.Content {
+		return guest.Content{File: guest.File{Path: path, Mode: 0o444}, Bytes: bytes.Repeat([]byte("x"), size)}
+	}
+	must(t, sb.PutAll(t.Context()))
+	must(t, sb.PutAll(t.Context(), content("/code/one", 1)))
+	must(t, sb.PutAll(t.Context(), content("/code/a", 0), content("/input/b/c", 5), content("/code/d", 70_000), content("/code/e", 200_000-70_000)))
+	must(t, sb.PutAll(t.Context(), content("/code/large", 300_000), content("/code/small", 3))) // one by one
+	must(t, sb.put("/tmp/file", "x"))
+	err := sb.PutAll(t.Context(), content("/code/before", 2), content("/tmp/file/below", 4), content("/tmp/file/too", 4), content("/code/after", 6))
+	var failed *guest.FileError
+	if !errors.As(err, &failed) || failed.Path != "/tmp/file/below" || failed.Errno != syscall.ENOTDIR {
+		t.Errorf("below a file: %v", err)
+	}
+	if err := sb.PutAll(t.Context(), content("/code/never", 2), content("/etc/passwd", 4)); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("outside: %v", err)
+	}
+	must(t, sb.Mkdir(t.Context(), "/tmp/next", 0o755, 0, 0)) // the conversation goes on in step
+	got := sb.run(python(`
+import os
+print(*[f'{p}={os.stat(p).st_size}' for d in ('/code', '/input') for top, _, names in os.walk(d) for n in sorted(names) for p in [os.path.join(top, n)]])
+`)).stdout
+	want := "/code/a=0 /code/after=6 /code/before=2 /code/d=70000 /code/e=130000 /code/large=300000 /code/one=1 /code/small=3 /input/b/c=5\n"
+	if got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What a program put in the way is not followed, not written to and not
 // waited for.
 func TestPutAgainstTraps(t *testing.T) {

@@ -1,12 +1,14 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/takovm/tako/internal/guest/wire"
@@ -39,8 +41,7 @@ func (s *Session) Put(ctx context.Context, f File, r io.Reader) error {
 	if f.Size < 0 {
 		return fmt.Errorf("put %s: size is %d", f.Path, f.Size)
 	}
-	request := wire.PutBegin{Path: f.Path, Mode: uint32(f.Mode.Perm()), UID: uint32(f.UID), GID: uint32(f.GID), Size: uint64(f.Size)}
-	if err := s.begin(ctx, writing, request.Append(nil)); err != nil {
+	if err := s.begin(ctx, writing, f.begin().Append(nil)); err != nil {
 		return s.wrap("put", err)
 	}
 	defer s.done()
@@ -53,6 +54,80 @@ func (s *Session) Put(ctx context.Context, f File, r io.Reader) error {
 		return failed
 	}
 	return answer
+}
+
+// mostAtOnce bounds what PutAll takes, in bytes.
+const mostAtOnce = 256 << 10
+
+// Content is a file with its bytes.
+type Content struct {
+	File  // whose Size is that of Bytes
+	Bytes []byte
+}
+
+// PutAll is Put for several files that are at hand, with one way there and back
+// for all of them. They are to have 256 KiB together; more go one by one. Each is
+// written whatever became of the others; the error is the first one's.
+func (s *Session) PutAll(ctx context.Context, files ...Content) error {
+	total := 0
+	for i := range files {
+		f := &files[i]
+		f.Size = int64(len(f.Bytes))
+		if err := checkTarget("put", f.Path, f.UID, f.GID); err != nil {
+			return err
+		}
+		total += len(f.Bytes)
+	}
+	if len(files) < 2 || total > mostAtOnce {
+		return s.putEach(ctx, files)
+	}
+	if err := s.begin(ctx, writing); err != nil {
+		return s.wrap("put", err)
+	}
+	defer s.done()
+	s.expect(len(files) - 1)
+	var frames []byte
+	for i := range files {
+		frames = files[i].append(frames)
+	}
+	if err := s.sendOrFail(ctx, frames); err != nil {
+		return s.wrap("put", err)
+	}
+	var first error
+	for i := range files {
+		err := s.written(ctx, "put", files[i].Path)
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (s *Session) putEach(ctx context.Context, files []Content) error {
+	var first error
+	for i := range files {
+		err := s.Put(ctx, files[i].File, bytes.NewReader(files[i].Bytes))
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (f *File) begin() wire.PutBegin {
+	return wire.PutBegin{Path: f.Path, Mode: uint32(f.Mode.Perm()), UID: uint32(f.UID), GID: uint32(f.GID), Size: uint64(f.Size)}
+}
+
+// append adds the frames of a file.
+func (c *Content) append(frames []byte) []byte {
+	frames = c.begin().Append(frames)
+	for piece := range slices.Chunk(c.Bytes, wire.MaxPayload) {
+		at := len(frames)
+		frames = append(frames, make([]byte, wire.HeaderSize)...)
+		wire.PutHeader(frames[at:], wire.TypePutData, len(piece))
+		frames = append(frames, piece...)
+	}
+	return frames
 }
 
 // stream sends f's bytes. failed is what is wrong with r; the guest was told to

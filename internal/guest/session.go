@@ -24,6 +24,7 @@ type Session struct {
 	mu       sync.Mutex
 	err      error // why it ended
 	exchange exchange
+	due      int // last answers of the exchange, beyond the next
 	greeted  bool
 	program  program
 }
@@ -201,8 +202,15 @@ func (s *Session) enter(e exchange) error {
 	case e == collecting && s.program.running:
 		return errors.New("called while the program runs")
 	}
-	s.exchange = e
+	s.exchange, s.due = e, 0
 	return nil
+}
+
+// expect has the exchange end with n more answers than one.
+func (s *Session) expect(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due = n
 }
 
 // done gives the turn to the next.

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,12 +57,12 @@ func (r *run) input() []byte {
 // stage puts the code and every input into the sandbox, readable for user code
 // and writable for nobody.
 func (r *run) stage(ctx context.Context) error {
+	var own []guest.Content
 	if len(r.attempt.Command) == 0 {
-		if err := r.put(ctx, r.codePath(), bytes.NewReader(r.attempt.Code), int64(len(r.attempt.Code))); err != nil {
-			return err
-		}
+		own = append(own, readable(r.codePath(), r.attempt.Code))
 	}
-	if err := r.put(ctx, sandbox.InputDir+"/data.json", bytes.NewReader(r.input()), int64(len(r.input()))); err != nil {
+	own = append(own, readable(sandbox.InputDir+"/data.json", r.input()))
+	if err := r.isStaged("code and input", r.box.Session.PutAll(ctx, own...)); err != nil {
 		return err
 	}
 	for _, f := range r.attempt.Files {
@@ -75,10 +74,18 @@ func (r *run) stage(ctx context.Context) error {
 }
 
 func (r *run) put(ctx context.Context, name string, content io.Reader, size int64) error {
-	err := r.box.Session.Put(ctx, guest.File{Path: name, Mode: 0o444, Size: size}, content)
+	return r.isStaged(name, r.box.Session.Put(ctx, guest.File{Path: name, Mode: 0o444, Size: size}, content))
+}
+
+func readable(name string, content []byte) guest.Content {
+	return guest.Content{File: guest.File{Path: name, Mode: 0o444}, Bytes: content}
+}
+
+// isStaged says what became of files that were to be staged.
+func (r *run) isStaged(name string, err error) error {
 	var file *guest.FileError
 	if errors.As(err, &file) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM)) {
-		return job.Errorf(job.KindInvalid, "%s does not fit into the sandbox: %w", name, err).
+		return job.Errorf(job.KindInvalid, "%s does not fit into the sandbox: %w", file.Path, err).
 			WithHint("raise the memory limit or the number of files")
 	}
 	if err != nil {
