@@ -88,14 +88,15 @@ func (t *tx) flush(ctx context.Context) error {
 	if t.put.Len() == 0 {
 		return nil
 	}
-	results := t.tx.SendBatch(ctx, &t.put)
+	put := t.put // which Close looks at: what is no longer prepared on the server is forgotten
+	t.put = pgx.Batch{}
+	results := t.tx.SendBatch(ctx, &put)
 	var err error
-	for range t.put.Len() {
+	for range put.Len() {
 		if _, err = results.Exec(); err != nil {
 			break
 		}
 	}
-	t.put = pgx.Batch{}
 	if closing := results.Close(); err == nil {
 		err = closing
 	}

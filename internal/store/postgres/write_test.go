@@ -263,3 +263,33 @@ func TestOddText(t *testing.T) {
 		t.Errorf("what was stored under an odd id is not found: %v", err)
 	}
 }
+
+// Statements that the server has forgotten are prepared again, those that were
+// put off, too.
+func TestForgottenStatements(t *testing.T) {
+	s, d := openBoth(t, pgtest.NewDatabase(t)+"?pool_max_conns=1", Options{})
+	if err := s.CreateKey(t.Context(), key("a")); err != nil {
+		t.Fatal(err)
+	}
+	later := func() error {
+		return d.Write(t.Context(), func(ctx context.Context, tx sqlstore.Tx) error {
+			return tx.Do(ctx, "UPDATE api_keys SET name = $1 WHERE id = $2", "later", "a")
+		})
+	}
+	if err := later(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Write(t.Context(), func(ctx context.Context, tx sqlstore.Tx) error {
+		_, err := tx.Exec(ctx, "DEALLOCATE ALL")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_ = later() // which finds out
+	if err := later(); err != nil {
+		t.Errorf("it does not heal: %v", err)
+	}
+	if k, err := s.Key(t.Context(), "a"); err != nil || k.Name != "later" {
+		t.Errorf("got %+v, %v", k, err)
+	}
+}

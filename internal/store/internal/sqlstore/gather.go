@@ -132,6 +132,14 @@ func (g *gathering) next() []*submission {
 	return group
 }
 
+// answering says that those which are carried are answered from now on, and may
+// come again.
+func (g *gathering) answering() {
+	g.mu.Lock()
+	g.carried = 0
+	g.mu.Unlock()
+}
+
 // gathered stores a submission with what else is submitted meanwhile. Given up
 // by its caller it is not stored, unless it is about to be.
 func (s *Store) gathered(ctx context.Context, rows []row, max int) ([]job.Record, error) {
@@ -175,21 +183,41 @@ func (s *Store) storeGroup(ctx context.Context, group []*submission) {
 		at := culprit(group, err)
 		switch {
 		case at >= 0:
-			group[at].finish(s.storeAlone(ctx, group[at])) // which says so to its own caller
+			bad := group[at]
 			group = slices.Delete(group, at, at+1)
+			stored, own := s.storeAlone(ctx, bad) // mostly what is wrong with it
+			bad.finish(stored, own)
+			if own != nil && job.KindOf(own) == job.KindUnavailable {
+				s.storeEach(ctx, group, own)
+				return
+			}
 		case errors.Is(err, errAgain):
 		default:
-			for _, sub := range group {
-				if job.KindOf(err) == job.KindUnavailable { // for each; and a commit that may have happened is not to be tried again
-					sub.finish(nil, err)
-				} else {
-					sub.finish(s.storeAlone(ctx, sub))
-				}
-			}
+			s.storeEach(ctx, group, err)
 			return
 		}
 	}
-	group[0].finish(s.storeAlone(ctx, group[0]))
+	stored, err := s.storeAlone(ctx, group[0])
+	s.gathering.answering()
+	group[0].finish(stored, err)
+}
+
+// storeEach stores each of a group alone, which failed together with err. Where
+// the database is not available it is so for each; and a commit that may have
+// happened is not to be tried again.
+func (s *Store) storeEach(ctx context.Context, group []*submission, err error) {
+	s.gathering.answering()
+	for _, sub := range group {
+		if job.KindOf(err) == job.KindUnavailable {
+			sub.finish(nil, err)
+			continue
+		}
+		stored, own := s.storeAlone(ctx, sub)
+		if own != nil && job.KindOf(own) == job.KindUnavailable {
+			err = own // the rest need not find out one after the other
+		}
+		sub.finish(stored, own)
+	}
 }
 
 // storeTogether stores a group in one transaction, or nothing of it.
@@ -202,6 +230,7 @@ func (s *Store) storeTogether(ctx context.Context, group []*submission) error {
 	if err != nil {
 		return err
 	}
+	s.gathering.answering()
 	for _, sub := range group {
 		n := len(sub.rows)
 		sub.finish(stored[:n:n], nil)

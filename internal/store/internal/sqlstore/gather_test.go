@@ -181,3 +181,37 @@ func TestGatherLeft(t *testing.T) {
 		}
 	})
 }
+
+// Once the database does not answer one of a group, the rest hear of it at once.
+func TestGatherSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &counting{}
+		tries := 0
+		db.fail = func(ids []string) error {
+			if ids[0] == "before" {
+				return nil
+			}
+			if tries++; tries == 1 {
+				return job.Errorf(job.KindInternal, "something")
+			}
+			<-time.After(15 * time.Second)
+			return job.Errorf(job.KindUnavailable, "silent")
+		}
+		s := New(db, Options{Patience: time.Hour})
+		go func() { _, _ = s.Submit(t.Context(), []job.Record{{ID: "before"}}, 0) }()
+		synctest.Wait()
+		begun := time.Now()
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				if _, err := s.Submit(t.Context(), []job.Record{{ID: fmt.Sprint("r", i)}}, 0); job.KindOf(err) != job.KindUnavailable {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(begun); took > 20*time.Second {
+			t.Errorf("the last heard after %v", took)
+		}
+	})
+}

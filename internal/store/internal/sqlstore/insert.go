@@ -12,11 +12,25 @@ import (
 // parameters, and each is in memory once more while it is sent.
 const (
 	mostInStatement = 64      // rows
-	mostToSend      = 1 << 20 // bytes of code and input
+	mostToSend      = 1 << 20 // bytes of what was asked
 )
 
 // weight is about how many bytes a row is.
-func (r *row) weight() int { return len(r.Request.Code) + len(r.Request.Input) + 512 }
+func (r *row) weight() int {
+	n := len(r.Request.Code) + len(r.Request.Input) + 512
+	if r.Request.Stdin != nil {
+		n += len(*r.Request.Stdin)
+	}
+	for name, value := range r.Request.Env {
+		n += len(name) + len(value)
+	}
+	for _, words := range [][]string{r.Request.Args, r.Request.Requirements} {
+		for _, w := range words {
+			n += len(w)
+		}
+	}
+	return n
+}
 
 // fitting is how many of rows one statement takes. It is a power of two: of
 // every statement there are few variants, which databases prepare once.
