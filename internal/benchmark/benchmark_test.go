@@ -1,7 +1,6 @@
 package benchmark
 
 import (
-	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -9,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/takovm/tako/internal/takotest"
 )
 
 func TestQuantile(t *testing.T) {
@@ -34,12 +31,12 @@ func TestQuantile(t *testing.T) {
 
 func sample() *Report {
 	return &Report{
-		Machine: Machine{Processor: `<AMD> & "co"`, CPUs: 2, Kernel: "6.1"}, Requests: 5, Workers: 4, IdleMB: 17.25,
+		Machine: Machine{Processor: `<AMD> & "co"`, CPUs: 2, Kernel: "6.1"}, Tako: "1.2.3", Requests: 5, Workers: 4, IdleMB: 17.25,
 		Rows: []Row{
-			{Name: pythonRow, Other: true, Clients: 1, Jobs: 5, P50: 15, P95: 16, P99: 17, Ratio: 1},
+			{Name: pythonRow, Other: true, Clients: 1, Jobs: 5, Times: Times{15, 16, 17}, Ratio: 1},
 			{Name: "docker run, runc", Clients: 1, Missing: "docker is not installed"},
-			{Name: "pool, closed loop", Clients: 50, Jobs: 100, Failed: 2, P50: 1234, P95: 2000, P99: 2500, PerSecond: 20, CPU: 61.5,
-				Supplies: map[string]int{"restore": 90, "pool": 8}, Said: "it <broke>"},
+			{Name: "pool, closed loop", Clients: 50, Jobs: 100, Failed: 2, Times: Times{1234, 2000, 2500}, PerSecond: 20, CPU: 61.5,
+				Supplies: map[string]Supply{"restore": {90, Times{1300, 2100, 2500}}, "pool": {8, Times{321, 400, 500}}}, Said: "it <broke>"},
 		},
 	}
 }
@@ -49,7 +46,7 @@ func TestTable(t *testing.T) {
 	if err := sample().Table(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"not measured", "docker run, runc was not measured: docker is not installed.", "pool 8, restore 90",
+	for _, want := range []string{"not measured", "docker run, runc was not measured: docker is not installed\n", "pool hit", "321", "tako 1.2.3",
 		"17.2 MB", "2 of 100 failed: it <broke>", "1234", "61.5"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
@@ -86,39 +83,95 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"not_measured":"docker is not installed"`, `"p50_ms":1234`, `"jobs_per_second":20`, `"idle_mb_per_sandbox":17.25`} {
+	for _, want := range []string{`"not_measured":"docker is not installed"`, `"p50_ms":1234`, `"jobs_per_second":20`, `"supplies":{"pool":{"jobs":8,"p50_ms":321`, `"tako_version":"1.2.3"`,
+		`"idle_mb_per_sandbox":17.25`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)
 		}
 	}
 }
 
+// A row says that part of its jobs were not what its name says, and no more
+// than that.
+func TestParts(t *testing.T) {
+	all := func(supplies ...string) map[string]Supply {
+		m := map[string]Supply{}
+		for _, s := range supplies {
+			m[s] = Supply{Jobs: 1}
+		}
+		return m
+	}
+	for _, tt := range []struct {
+		row  Row
+		want string
+	}{
+		{Row{Name: "pool, paced", Supplies: all(Pool)}, ""},
+		{Row{Name: "pool, paced", Supplies: all(Pool, Restore)}, "pool hit restored"},
+		{Row{Name: "pool, paced", Supplies: all(Restore)}, "restored"},
+		{Row{Name: "restored, closed loop", Supplies: all(Restore)}, ""},
+		{Row{Name: "restored, closed loop", Supplies: all(Cold)}, "cold"},
+		{Row{Name: "cold, paced", Supplies: all(Cold)}, ""},
+		{Row{Name: pythonRow}, ""},
+	} {
+		var names []string
+		for _, p := range tt.row.parts() {
+			names = append(names, p.name)
+		}
+		if got := strings.Join(names, " "); got != tt.want {
+			t.Errorf("%s of %v has %q, want %q", tt.row.Name, tt.row.Supplies, got, tt.want)
+		}
+	}
+}
+
+// A row that has pairs is compared with these, not with python3's own row.
+func TestCompare(t *testing.T) {
+	s := &session{report: Report{Rows: []Row{
+		{Name: pythonRow, Times: Times{P50: 10}}, {Name: "paced", Times: Times{P50: 40}, Python: 20}, {Name: "loop", Times: Times{P50: 40}}}}}
+	s.compare()
+	for i, want := range []float64{1, 2, 4} {
+		if got := s.report.Rows[i].Ratio; got != want {
+			t.Errorf("%s: %v, want %v", s.report.Rows[i].Name, got, want)
+		}
+	}
+}
+
 // What is not there, or does not work, is not measured, and says why.
 func TestInstalled(t *testing.T) {
-	bin := t.TempDir()
-	t.Setenv("PATH", bin)
-	missing := func() (all []string) {
-		for _, r := range installed(t.Context())[1:] {
-			all = append(all, r.missing)
-		}
-		return all
-	}
-	for _, m := range missing() {
-		if !strings.Contains(m, "is not installed") {
-			t.Errorf("without it: %q", m)
-		}
-	}
-	for name, script := range map[string]string{"bwrap": "echo no namespaces >&2; exit 1", "docker": "echo 3"} {
-		if err := os.WriteFile(bin+"/"+name, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := missing()
-	if !strings.Contains(got[0], "bwrap does not work here: exit status 1: no namespaces") {
-		t.Errorf("a bwrap that fails: %q", got[0])
-	}
-	if !strings.Contains(got[1], `does not run python:3-slim: it printed "3\n"`) {
-		t.Errorf("a docker that says something else: %q", got[1])
+	const works = "echo 2"
+	for name, tt := range map[string]struct {
+		bwrap, docker     string
+		jail, runc, runsc string
+	}{
+		"nothing": {"", "", "bwrap is not installed", "docker is not installed", "docker is not installed"},
+		"no namespaces": {"echo no namespaces >&2; exit 1", "", "bwrap does not work here: exit status 1: no namespaces",
+			"docker is not installed", "docker is not installed"},
+		"no daemon": {works, `echo "Cannot connect" >&2; echo more >&2; exit 1`, "", "docker's daemon does not answer: exit status 1: Cannot connect",
+			"docker's daemon does not answer: exit status 1: Cannot connect"},
+		"no image": {works, `test "$1" != image`, "", "docker has no image python:3-slim, and none is fetched (docker pull python:3-slim)",
+			"docker has no image python:3-slim, and none is fetched (docker pull python:3-slim)"},
+		"no runsc": {works, `case "$*" in *=runsc*) echo unknown runtime >&2; exit 125;; *) echo 2;; esac`, "", "",
+			"docker does not run python:3-slim with runsc: exit status 125: unknown runtime"},
+		"another answer": {works, "echo 3", "", `docker does not run python:3-slim with runc: it printed "3\n"`,
+			`docker does not run python:3-slim with runsc: it printed "3\n"`},
+		"everything": {works, works, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			t.Setenv("PATH", bin)
+			for name, script := range map[string]string{"bwrap": tt.bwrap, "docker": tt.docker} {
+				if script == "" {
+					continue
+				}
+				if err := os.WriteFile(bin+"/"+name, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, want := range []string{tt.jail, tt.runc, tt.runsc} {
+				if r := installed(t.Context())[1+i]; r.missing != want {
+					t.Errorf("%s: %q, want %q", r.name, r.missing, want)
+				}
+			}
+		})
 	}
 }
 
@@ -144,47 +197,5 @@ func TestProcessorTime(t *testing.T) {
 		if after > before {
 			return
 		}
-	}
-}
-
-// It measures what it says, and leaves nothing.
-func TestRun(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-	var said []string
-	r, err := Run(t.Context(), Options{Tako: takotest.Binary(t), Requests: 3, Clients: []int{2}, Say: func(s string) { said = append(said, s) }})
-	if err != nil {
-		t.Fatalf("%v after %v", err, said)
-	}
-	supplies := map[string]string{"pool, paced": "pool", "restored, paced": "restore", "cold, paced": "cold"}
-	for _, row := range r.Rows {
-		if row.Missing == "" && (row.Failed > 0 || row.P50 <= 0 || row.P99 < row.P50 || row.Jobs < 3) {
-			t.Errorf("%+v", row)
-		}
-		if want, ok := supplies[row.Name]; ok && (row.Supplies[want] != 3 || row.PeakMB <= 0) {
-			t.Errorf("%+v", row)
-		}
-		if strings.Contains(row.Name, "closed loop") && (row.PerSecond <= 0 || row.CPU <= 0 || row.Jobs != 4) {
-			t.Errorf("%+v", row)
-		}
-		delete(supplies, row.Name)
-	}
-	if len(supplies) > 0 || r.IdleMB <= 0 {
-		t.Errorf("not measured: %v; %v MB", supplies, r.IdleMB)
-	}
-	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := errors.New("enough")
-	if _, err := Run(ctx, Options{Tako: takotest.Binary(t), Requests: 3, Say: func(s string) {
-		if s == "pool, first output" {
-			cancel(stop)
-		}
-	}}); !errors.Is(err, stop) {
-		t.Errorf("given up in the middle: %v", err)
-	}
-	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// job is a request to run the code.
-type job struct {
+// request is one to run the code.
+type request struct {
 	Env map[string]string
 }
 
-func (j job) body() map[string]any {
+func (q request) body() map[string]any {
 	body := map[string]any{"code": code}
-	if len(j.Env) > 0 {
-		body["env"] = j.Env
+	if len(q.Env) > 0 {
+		body["env"] = q.Env
 	}
 	return body
 }
@@ -61,14 +61,14 @@ func (v *server) ask(ctx context.Context, method, path string, body any) (*http.
 }
 
 // execute runs the job and answers the id of its record.
-func (v *server) execute(ctx context.Context, j job) (id string, err error) {
+func (v *server) execute(ctx context.Context, q request) (id string, err error) {
 	var a struct {
 		Success bool
 		Stdout  string
 		Error   *string
 		ID      string `json:"execution_id"`
 	}
-	err = v.call(ctx, http.MethodPost, "/execute", j.body(), &a)
+	err = v.call(ctx, http.MethodPost, "/execute", q.body(), &a)
 	switch {
 	case err != nil:
 	case !a.Success && a.Error != nil:
@@ -81,8 +81,8 @@ func (v *server) execute(ctx context.Context, j job) (id string, err error) {
 
 // record is what is asked of a record.
 type record struct {
-	Supply string
-	PeakMB float64
+	Supply    string
+	ProgramMB float64
 }
 
 func (v *server) record(ctx context.Context, id string) (r record, err error) {
@@ -97,23 +97,23 @@ func (v *server) record(ctx context.Context, id string) (r record, err error) {
 }
 
 // firstByte submits the job and answers when its first output was there.
-func (v *server) firstByte(ctx context.Context) (time.Duration, error) {
+func (v *server) firstByte(ctx context.Context, q request) (took time.Duration, id string, err error) {
 	begun := time.Now()
 	var a struct {
 		ID string `json:"job_id"`
 	}
-	if err := v.call(ctx, http.MethodPost, "/execute/async", job{}.body(), &a); err != nil {
-		return 0, err
+	if err := v.call(ctx, http.MethodPost, "/execute/async", q.body(), &a); err != nil {
+		return 0, "", err
 	}
 	resp, err := v.ask(ctx, http.MethodGet, "/jobs/"+a.ID+"/events", nil)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer resp.Body.Close()
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		if strings.TrimSpace(strings.TrimPrefix(lines.Text(), "event:")) == "stdout" {
-			return time.Since(begun), nil
+			return time.Since(begun), a.ID, nil
 		}
 	}
-	return 0, fmt.Errorf("the events of job %s have no output (%s)", a.ID, resp.Status)
+	return 0, a.ID, fmt.Errorf("the events of job %s have no output (%s)", a.ID, resp.Status)
 }

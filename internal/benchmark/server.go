@@ -27,6 +27,13 @@ func workers(clients []int) int {
 	return min(n, 64)
 }
 
+// Beyond these, something hangs, and the run ends with an error.
+const (
+	answered = 5 * time.Minute  // a request, behind those of a thousand clients
+	rested   = 30 * time.Second // until nothing is being made or removed
+	drained  = time.Minute      // a server that was told to stop
+)
+
 // server is one that is measured.
 type server struct {
 	cmd  *exec.Cmd
@@ -41,8 +48,11 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 	if pool {
 		size = 8
 	}
-	config := filepath.Join(s.dir, "tako_vm.yaml")
 	text := fmt.Sprintf("data_dir: %q\nwarm_pool_size: %d\nmax_workers: %d\napi_rate_limit_enabled: false\n", s.data(), size, s.report.Workers)
+	if s.SecurityMode != "" {
+		text += fmt.Sprintf("security_mode: %s\n", s.SecurityMode)
+	}
+	config := filepath.Join(s.dir, "tako_vm.yaml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -59,7 +69,11 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	v := &server{cmd: cmd, end: sync.OnceFunc(func() { _ = cmd.Process.Signal(syscall.SIGTERM) }), said: make(chan string, 1), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+	v := &server{cmd: cmd, said: make(chan string, 1), http: &http.Client{Timeout: answered, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+	v.end = sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)                    // it may be gone
+		time.AfterFunc(drained, func() { _ = cmd.Process.Kill() }) // its sandboxes die with it
+	})
 	context.AfterFunc(ctx, v.end)
 	listening := make(chan string, 1)
 	go func() {
@@ -98,6 +112,7 @@ func (v *server) stop() error {
 func (v *server) settled(ctx context.Context) (pool poolStats, err error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	late := time.After(rested)
 	for quiet := 0; ; {
 		var stats struct{ Sandboxes poolStats }
 		if err := v.call(ctx, http.MethodGet, "/pool/stats", nil, &stats); err != nil {
@@ -112,6 +127,8 @@ func (v *server) settled(ctx context.Context) (pool poolStats, err error) {
 		}
 		select {
 		case <-tick.C:
+		case <-late:
+			return pool, fmt.Errorf("the server is not at rest after %v: of %d sandboxes that should wait, %d do", rested, pool.Wanted, pool.Ready)
 		case <-ctx.Done():
 			return pool, context.Cause(ctx)
 		}

@@ -11,16 +11,21 @@ import (
 
 // Table writes the report for people.
 func (r *Report) Table(w io.Writer) error {
-	fmt.Fprintf(w, "%s\nthe job is %s; at least %d for each row; at most %d at once\n\n", r.Machine, code, r.Requests, r.Workers)
+	if _, err := io.WriteString(w, r.head()); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tclients\tjobs\tfailed\tp50 ms\tp95 ms\tp99 ms\tx python3\tjobs/s\tCPU ms\tpeak MB\t  sandboxes\t")
+	fmt.Fprintln(t, "\tclients\tjobs\tfailed\tp50 ms\tp95 ms\tp99 ms\tx python3\tjobs/s\tCPU ms\tpeak MB\t")
 	for _, row := range r.Rows {
 		if row.Missing != "" {
-			fmt.Fprintf(t, "%s\t\t\t\tnot measured\t\t\t\t\t\t\t\t\n", row.Name)
+			fmt.Fprintf(t, "%s\t\t\t\tnot measured\t\t\t\t\t\t\t\n", row.Name)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\t\n", row.Name, row.Clients, row.Jobs, row.Failed,
-			figure(row.P50), figure(row.P95), figure(row.P99), figure(row.Ratio), figure(row.PerSecond), figure(row.CPU), figure(row.PeakMB), row.supplies())
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", row.Name, row.Clients, row.Jobs, row.Failed,
+			figure(row.P50), figure(row.P95), figure(row.P99), figure(row.Ratio), figure(row.PerSecond), figure(row.CPU), figure(row.PeakMB))
+		for _, part := range row.parts() {
+			fmt.Fprintf(t, "%s\t\t%d\t\t%s\t%s\t%s\t\t\t\t\t\n", part.name, part.Jobs, figure(part.P50), figure(part.P95), figure(part.P99))
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -29,24 +34,85 @@ func (r *Report) Table(w io.Writer) error {
 	return err
 }
 
+func (r *Report) head() string {
+	what := strings.TrimSpace("tako " + r.Tako)
+	if r.Engine != "" {
+		what += ", " + r.Engine
+	}
+	if r.Mode != "" {
+		what += ", security_mode " + r.Mode
+	}
+	return fmt.Sprintf("%s\n%s\nthe job is %s; at least %d for each row, half of it for first output; at most %d run at once\n\n",
+		what, r.Machine, code, r.Requests, r.Workers)
+}
+
 // notes say what the table cannot.
 func (r *Report) notes() string {
 	var b strings.Builder
+	b.WriteString("\n")
 	if r.IdleMB > 0 {
-		fmt.Fprintf(&b, "\nA sandbox that waits is charged for %.1f MB.\n", r.IdleMB)
+		fmt.Fprintf(&b, "A sandbox that waits is charged for %.1f MB by its cgroup.\n", r.IdleMB)
 	}
 	for _, row := range r.Rows {
 		if row.Missing != "" {
-			fmt.Fprintf(&b, "%s was not measured: %s.\n", row.Name, row.Missing)
+			fmt.Fprintf(&b, "%s was not measured: %s\n", row.Name, row.Missing)
 		}
 		if row.Said != "" {
 			fmt.Fprintf(&b, "%s, %d clients: %d of %d failed: %s\n", row.Name, row.Clients, row.Failed, row.Jobs, row.Said)
 		}
 	}
-	b.WriteString("Times are a client's, over HTTP on loopback. Paced: one job at a time, when a sandbox waits and the server is at rest.\n" +
-		"Closed loop: clients that ask again at once, so that sandboxes are made while jobs run. Cold: a job with a variable of its\n" +
-		"own, for which nothing can be prepared. CPU: of tako and all its sandboxes in the loop, divided by its jobs.\n")
+	b.WriteString(explained)
 	return b.String()
+}
+
+// explained is how to read the table.
+const explained = `Times are a client's, over HTTP on loopback, from the request to its answer or to the first byte of output.
+Paced: one job at a time, when the server is at rest and, with a pool, a sandbox waits: for jobs that come more slowly
+than sandboxes are made, however many clients send them. Closed loop: clients that ask again at once, so that sandboxes
+are made while jobs run; of a row with jobs of several kinds, "pool hit", "restored" and "cold" are its parts.
+Cold: a job with a variable of its own, for which nothing can be prepared.
+x python3: p50 over that of python3; for paced rows, of python3 run before each of the jobs.
+CPU: all processor time of the server and its sandboxes, also of those that are made to wait, divided by the jobs of the
+loop; the client's is not in it. Of bubblewrap and docker it is not known: they do not wait for what they start.
+Peak: the most that a job's cgroup is charged for from its making to its end: its kernel, programs, page tables; files
+that sandboxes share are charged to whichever read them first. A pool hit may have waited for a sandbox nearly ready.
+`
+
+// part is the jobs of a row that had one kind of sandbox.
+type part struct {
+	name string
+	Supply
+}
+
+// parts are those of a row that is not all of one kind.
+func (r Row) parts() []part {
+	if len(r.Supplies) < 2 && r.Supplies[r.expected()].Jobs > 0 {
+		return nil
+	}
+	var list []part
+	for _, name := range slices.Sorted(maps.Keys(r.Supplies)) {
+		list = append(list, part{supplied(name), r.Supplies[name]})
+	}
+	return list
+}
+
+// expected is the supply that a row is about, by its name.
+func (r Row) expected() string {
+	first, _, _ := strings.Cut(r.Name, ",")
+	if first == "restored" {
+		return Restore
+	}
+	return first
+}
+
+func supplied(name string) string {
+	switch name {
+	case Pool:
+		return "pool hit"
+	case Restore:
+		return "restored"
+	}
+	return name
 }
 
 // figure has three digits; nothing for what was not measured.
@@ -60,13 +126,4 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
-}
-
-// supplies is "pool 40, restore 3".
-func (r Row) supplies() string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(r.Supplies)) {
-		parts = append(parts, fmt.Sprintf("%s %d", name, r.Supplies[name]))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/takovm/tako/internal/assembly"
 	"github.com/takovm/tako/internal/benchmark"
 )
 
@@ -19,23 +22,28 @@ It starts servers of its own in a temporary directory, which are gone afterwards
 a server that runs already is not touched. The job is print(1+1), sent over HTTP
 on loopback:
 
-  pool      a sandbox waited for it          paced, and in closed loops
-  restored  one was made from a snapshot     paced, and in closed loops
-  cold      one was started from nothing     paced
+  pool      a sandbox waited for it
+  restored  one was made from a snapshot
+  cold      one was started from nothing: the job has a variable of its own
+
+each of them paced (one job at a time, when the server is at rest), to the first
+byte of output, and in closed loops of --clients that ask again at once. Where a
+pool cannot keep up, jobs that had a sandbox from it are shown apart from others.
 
 In the same run it times /usr/bin/python3, bubblewrap, and docker run with runc
 and with runsc (python:3-slim, which is not fetched), as far as they are
 installed. What is not is "not measured". Machines differ and are shared: read
 the figures of one run as ratios.
 
-The defaults take about two minutes on two processors, --quick a half. Exit code
-1 where a job failed.`
+The defaults take about two and a half minutes on two processors, --quick half a
+minute. Exit code 1 where a job failed.`
 
 // bench is the flags of the command.
 type bench struct {
 	quick    bool
 	requests int
 	clients  []int
+	only     []string
 	json     string
 	svg      string
 }
@@ -50,6 +58,7 @@ func (a *app) newBenchCommand() *cobra.Command {
 	f.BoolVar(&b.quick, "quick", false, "10 requests of each kind, 1 and 10 clients, unless --requests and --clients say otherwise")
 	f.IntVar(&b.requests, "requests", 0, "requests of each kind, 1 to 10000, and at least two for each client (default 40)")
 	f.IntSliceVar(&b.clients, "clients", nil, "how many clients ask at once, each 1 to 1000 (default 1,10,50,100)")
+	f.StringSliceVar(&b.only, "only", nil, "measure only these: "+strings.Join(benchmark.Parts(), ", ")+" (default all)")
 	f.StringVar(&b.json, "json", "", "write the report as JSON to this file; - is standard output, in place of the table")
 	f.StringVar(&b.svg, "svg", "", "write a plot to this file")
 	return cmd
@@ -77,6 +86,11 @@ func (b *bench) settle() error {
 			return usageError("--clients has %d: it must be between 1 and 1000", n)
 		}
 	}
+	for _, part := range b.only {
+		if !slices.Contains(benchmark.Parts(), part) {
+			return usageError("--only has %q: it takes %s", part, strings.Join(benchmark.Parts(), ", "))
+		}
+	}
 	return nil
 }
 
@@ -84,27 +98,36 @@ func (a *app) bench(ctx context.Context, b bench) error {
 	if err := b.settle(); err != nil {
 		return err
 	}
+	// Before minutes of work, not after.
+	for flag, name := range map[string]string{"--json": b.json, "--svg": b.svg} {
+		if err := writable(name); err != nil {
+			return usageError("%s %s: %s; name a file in a directory that can be written", flag, name, pathCause(err))
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return &exitError{code: exitFailed, msg: err.Error()}
 	}
-	// Before two minutes of work, not after.
-	for flag, name := range map[string]string{"--json": b.json, "--svg": b.svg} {
-		if err := writable(name); err != nil {
-			return &exitError{code: exitFailed, msg: fmt.Sprintf("%s: %v", flag, err)}
-		}
-	}
-	report, err := benchmark.Run(ctx, benchmark.Options{
-		Tako: self, Requests: b.requests, Clients: b.clients,
-		Say: func(s string) { fmt.Fprintf(a.streams.Err, "tako: measuring %s\n", s) },
-	})
+	cfg, err := a.config()
 	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		return &exitError{code: exitFailed, msg: err.Error()}
 	}
-	return a.publish(b, report)
+	engine := assembly.EngineInfo()
+	report, err := benchmark.Run(ctx, benchmark.Options{
+		Tako: self, Version: takoVersion(), Engine: engine.Name + " " + engine.Version, SecurityMode: string(cfg.SecurityMode),
+		Requests: b.requests, Clients: b.clients, Only: b.only,
+		Say: func(s string) { fmt.Fprintf(a.streams.Err, "tako: measuring %s\n", s) },
+	})
+	if err == nil {
+		return a.publish(b, report)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(report.Rows) > 0 { // what there is, rather than nothing
+		_ = report.Table(a.streams.Err) // the other error says more
+	}
+	return &exitError{code: exitFailed, msg: err.Error()}
 }
 
 // publish writes the report wherever it is wanted.
