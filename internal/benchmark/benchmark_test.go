@@ -35,6 +35,7 @@ func sample() *Report {
 		Rows: []Row{
 			{Name: pythonRow, Other: true, Clients: 1, Jobs: 5, Times: Times{15, 16, 17}, Ratio: 1},
 			{Name: "docker run, runc", Clients: 1, Missing: "docker is not installed"},
+			{Name: "pool, paced", Clients: 1, Jobs: 5, Times: Times{18, 20, 22}, Python: 14.5, Supplies: map[string]Supply{"pool": {5, Times{18, 20, 22}}}},
 			{Name: "pool, closed loop", Clients: 50, Jobs: 100, Failed: 2, Times: Times{1234, 2000, 2500}, PerSecond: 20, CPU: 61.5,
 				Supplies: map[string]Supply{"restore": {90, Times{1300, 2100, 2500}}, "pool": {8, Times{321, 400, 500}}}, Said: "it <broke>"},
 		},
@@ -46,11 +47,20 @@ func TestTable(t *testing.T) {
 	if err := sample().Table(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"not measured", "docker run, runc was not measured: docker is not installed\n", "pool hit", "321", "tako 1.2.3",
+	for _, want := range []string{"not measured", "docker run, runc was not measured: docker is not installed\n", "pool hit", "321", "pool, paced: python3 before each of the jobs took 14.5 ms", "tako 1.2.3",
 		"17.2 MB", "2 of 100 failed: it <broke>", "1234", "61.5"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
+	}
+	if strings.Contains(b.String(), "no memory cgroup") {
+		t.Errorf("it was charged:\n%s", &b)
+	}
+	b.Reset()
+	bare := sample()
+	bare.IdleMB = 0
+	if err := bare.Table(&b); err != nil || !strings.Contains(b.String(), "charged for was not measured: this user has no memory cgroup") {
+		t.Errorf("%v:\n%s", err, &b)
 	}
 	if !sample().Failed() {
 		t.Error("nothing failed")

@@ -137,7 +137,7 @@ func (s *session) with(ctx context.Context, pool bool, do func(*server) error) (
 	defer func() { err = errors.Join(err, srv.stop()) }()
 	for range 4 { // the snapshot is made for the second
 		if _, err := srv.execute(ctx, request{}); err != nil {
-			return job.Errorf(job.KindUnavailable, "a first job: %w", err).WithHint("tako doctor says what this host lacks")
+			return fmt.Errorf("a first job: %w", err) // it has a hint of its own
 		}
 	}
 	return do(srv)

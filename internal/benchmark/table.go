@@ -53,7 +53,13 @@ func (r *Report) notes() string {
 	if r.IdleMB > 0 {
 		fmt.Fprintf(&b, "A sandbox that waits is charged for %.1f MB by its cgroup.\n", r.IdleMB)
 	}
+	if r.uncharged() {
+		b.WriteString("What sandboxes are charged for was not measured: this user has no memory cgroup.\n")
+	}
 	for _, row := range r.Rows {
+		if row.Python > 0 {
+			fmt.Fprintf(&b, "%s: python3 before each of the jobs took %s ms (p50).\n", row.Name, figure(row.Python))
+		}
 		if row.Missing != "" {
 			fmt.Fprintf(&b, "%s was not measured: %s\n", row.Name, row.Missing)
 		}
@@ -65,13 +71,26 @@ func (r *Report) notes() string {
 	return b.String()
 }
 
+// uncharged reports that jobs were run, but nothing counted their memory.
+func (r *Report) uncharged() bool {
+	ran := false
+	for _, row := range r.Rows {
+		if row.PeakMB > 0 {
+			return false
+		}
+		ran = ran || row.Python > 0 || len(row.Supplies) > 0
+	}
+	return ran && r.IdleMB == 0
+}
+
 // explained is how to read the table.
 const explained = `Times are a client's, over HTTP on loopback, from the request to its answer or to the first byte of output.
 Paced: one job at a time, when the server is at rest and, with a pool, a sandbox waits: for jobs that come more slowly
 than sandboxes are made, however many clients send them. Closed loop: clients that ask again at once, so that sandboxes
 are made while jobs run; of a row with jobs of several kinds, "pool hit", "restored" and "cold" are its parts.
 Cold: a job with a variable of its own, for which nothing can be prepared.
-x python3: p50 over that of python3; for paced rows, of python3 run before each of the jobs.
+x python3: p50 over that of python3; for paced rows, of python3 run before each of the jobs, which is slower after such a
+pause than in its own row. p99 of fewer than a hundred jobs is the slowest of them.
 CPU: all processor time of the server and its sandboxes, also of those that are made to wait, divided by the jobs of the
 loop; the client's is not in it. Of bubblewrap and docker it is not known: they do not wait for what they start.
 Peak: the most that a job's cgroup is charged for from its making to its end: its kernel, programs, page tables; files
