@@ -21,6 +21,7 @@ type peer struct {
 	replies [][]byte
 	hangUp  bool // after the last of them
 	done    chan struct{}
+	input   chan int // if not nil, told of each piece of standard input
 }
 
 // talk connects a session to a peer that greets properly and then sticks to
@@ -70,6 +71,10 @@ func (p *peer) serve() {
 			waiting = int(m.NArgs) + int(m.NEnv)
 		case wire.TypeArg, wire.TypeEnv:
 			waiting--
+		case wire.TypeStdin:
+			if p.input != nil {
+				p.input <- len(payload)
+			}
 		}
 		switch kind {
 		case wire.TypePutBegin, wire.TypePutData, wire.TypeArg, wire.TypeEnv, wire.TypeMkdir, wire.TypeCollect, wire.TypePutAbort:
@@ -387,34 +392,20 @@ func TestCloseUnderWay(t *testing.T) {
 
 // Input is sent on credit only.
 func TestInputCredit(t *testing.T) {
-	s, p := talk(t, script(started))
+	s, p := meet(t, &peer{replies: [][]byte{script(started)}, input: make(chan int, 64)})
 	text := bytes.Repeat([]byte("x"), 3*wire.StdinWindow)
-	read := make(chan int, 64)
-	if err := s.Start(t.Context(), Program{Path: "/p", UID: 1, GID: 1}, Streams{Stdin: &counted{r: bytes.NewReader(text), read: read}}); err != nil {
+	if err := s.Start(t.Context(), Program{Path: "/p", UID: 1, GID: 1}, Streams{Stdin: bytes.NewReader(text)}); err != nil {
 		t.Fatal(err)
 	}
 	for got := 0; got < len(text); {
 		window := 0
 		for window < wire.StdinWindow {
-			window += <-read
+			window += <-p.input
 		}
-		if len(read) != 0 || window != wire.StdinWindow {
-			t.Fatalf("%d bytes were read on a credit of %d", window, wire.StdinWindow)
+		if len(p.input) != 0 || window != wire.StdinWindow {
+			t.Fatalf("%d bytes came on a credit of %d", window, wire.StdinWindow)
 		}
 		got += window
 		p.say(wire.StdinCredit{Bytes: uint32(window)}.Append(nil), false)
 	}
-}
-
-type counted struct {
-	r    io.Reader
-	read chan int
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if n > 0 {
-		c.read <- n
-	}
-	return n, err
 }
