@@ -128,16 +128,14 @@ func (g *guest) hold() error {
 	}
 	p.phase, p.pid = holding, pid
 	p.args, p.env = nil, nil
-	if errno := g.reaper.start(pid); errno != 0 {
-		g.fatal(wire.StagePipes, errno, exitPosture)
-	}
+	g.reaper.pid = pid
 	return nil
 }
 
 // lookAtGate says Held as soon as the program reads.
 func (g *guest) lookAtGate() {
 	p := &g.program
-	if g.reaper.programReaped() {
+	if g.reaper.reaped {
 		g.holdFailed(syscall.ECHILD)
 		return
 	}
@@ -156,7 +154,7 @@ func (g *guest) release(payload []byte) error {
 	if p.phase != held || len(payload) != 0 {
 		return wire.ErrValue
 	}
-	if g.reaper.programReaped() {
+	if g.reaper.reaped {
 		g.holdFailed(syscall.ECHILD)
 		return nil
 	}

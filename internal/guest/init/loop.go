@@ -37,14 +37,14 @@ func (g *guest) serve() {
 			end(exitDone)
 		}
 		g.interest(&fds)
-		poll(fds[:], g.program.timeout())
+		ready := poll(fds[:], g.program.timeout())
+		if !ready || fds[pollReaper].revents != 0 {
+			g.reaper.look()
+		}
 		if fds[pollControl].revents != 0 && !g.in.fill() {
 			end(exitDone)
 		}
 		g.handleFrames()
-		if fds[pollReaper].revents != 0 {
-			g.reaper.acknowledge()
-		}
 		if fds[pollStdin].revents != 0 {
 			g.feed()
 		}
@@ -65,10 +65,8 @@ func (g *guest) interest(fds *[pollCount]pollFD) {
 	if !g.out.empty() {
 		fds[pollControl].events |= pollOut
 	}
-	fds[pollReaper], fds[pollStdin] = pollFD{fd: -1}, pollFD{fd: -1}
-	if p.phase == running || p.phase == ending {
-		fds[pollReaper] = pollFD{fd: int32(g.reaper.bell), events: pollIn}
-	}
+	fds[pollReaper] = pollFD{fd: int32(g.reaper.bell), events: pollIn}
+	fds[pollStdin] = pollFD{fd: -1}
 	if p.stdin.open {
 		fds[pollStdin] = pollFD{fd: int32(p.stdin.fd), events: p.stdin.events()}
 	}

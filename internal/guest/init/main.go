@@ -1,5 +1,5 @@
 // The runtime would read cgroup files to find out how many processors it has,
-// and again every 30 seconds. Init needs exactly those set in main.
+// and again every 30 seconds. Init has one in any case.
 
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
@@ -12,13 +12,13 @@
 // capabilities CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, KILL, SETUID,
 // SETGID and SETPCAP, and speaks package wire over descriptor 3.
 //
-// One thread does everything in one loop around poll(2). A second one sits in
-// wait4(2), because no descriptor says that an orphan died. Neither os, net
-// nor fmt is linked: every sandbox carries this program.
+// One thread does everything in one loop around poll(2), and there is no other:
+// see initgen, which builds this program. So what belongs to threads, such as
+// capabilities, is init's. Neither os, net nor fmt is linked: every sandbox carries
+// this program.
 package main
 
 import (
-	"runtime"
 	"syscall"
 
 	"github.com/takovm/tako/internal/guest/wire"
@@ -34,18 +34,11 @@ const (
 	exitProtocol = 76
 )
 
-// The loop stays on the main thread: capabilities belong to threads, and the
-// program must inherit those of the thread that dropped them.
-func init() { runtime.LockOSThread() }
-
 // sandbox is in the data segment, so that its buffers cost nothing until they
 // are touched.
 var sandbox guest
 
 func main() {
-	// One for the loop and one for the reaper: with fewer, a thread that
-	// returns from the kernel waits for the scheduler's next look.
-	runtime.GOMAXPROCS(2)
 	if stage, errno := secure(); errno != 0 {
 		sandbox.fatal(stage, errno, exitPosture)
 	}

@@ -35,7 +35,8 @@ func secure() (wire.Stage, syscall.Errno) {
 		return wire.StagePosture, syscall.EPERM
 	}
 	syscall.CloseOnExec(controlFD)
-	for _, step := range [...]func() syscall.Errno{holdStdio, hideDescriptors, dropCapabilities, hideMemory, ignoreSignals} {
+	for _, step := range [...]func() syscall.Errno{holdStdio, hideDescriptors, dropCapabilities, hideMemory, ignoreSignals,
+		sandbox.reaper.listen} {
 		if errno := step(); errno != 0 {
 			return wire.StagePosture, errno
 		}

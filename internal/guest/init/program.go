@@ -104,9 +104,7 @@ func (g *guest) launch() error {
 	}
 	p.phase, p.pid, p.started = running, pid, now()
 	p.args, p.env = nil, nil
-	if errno := g.reaper.start(pid); errno != 0 {
-		g.fatal(wire.StagePipes, errno, exitPosture)
-	}
+	g.reaper.pid = pid
 	return g.answer(wire.Started{PID: uint32(pid)}.Append(nil))
 }
 
@@ -183,7 +181,7 @@ func (g *guest) signal(payload []byte) error {
 		return err
 	}
 	p := &g.program
-	if p.phase != running || g.reaper.programReaped() {
+	if p.phase != running || g.reaper.reaped {
 		return nil
 	}
 	target := p.pid
@@ -203,14 +201,14 @@ func (g *guest) watch() {
 	case p.phase == holding:
 		g.lookAtGate()
 		return
-	case p.phase == running && g.reaper.programReaped():
+	case p.phase == running && g.reaper.reaped:
 		p.phase, p.ended = ending, now()
 		p.stdin.close()
 		syscall.Kill(-1, syscall.SIGKILL)
 	case p.phase != ending:
 		return
 	}
-	if !g.reaper.done() && now()-p.ended < killBound {
+	if !g.reaper.childless && now()-p.ended < killBound {
 		syscall.Kill(-1, syscall.SIGKILL)
 		return
 	}
@@ -221,10 +219,10 @@ func (g *guest) watch() {
 		}
 	}
 	// Behind the last output there is always room for this.
-	end := g.reaper.exited()
+	end := g.reaper.end
 	end.WallNanos = uint64(end.WallNanos - uint64(p.started))
 	end.Stdout, end.Stderr = p.outputs[0].total, p.outputs[1].total
-	end.Survivors = !g.reaper.done()
+	end.Survivors = !g.reaper.childless
 	p.gate.lessWarmUp(&end)
 	g.out.add(end.Append(nil))
 	p.phase = exited

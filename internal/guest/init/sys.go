@@ -30,13 +30,15 @@ type pollFD struct {
 
 // poll waits for fds, at most millis, or forever if millis is negative. A
 // signal ends it early with nothing ready.
-func poll(fds []pollFD, millis int) {
-	_, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(millis))
+func poll(fds []pollFD, millis int) (ready bool) {
+	n, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(millis))
 	if errno != 0 {
 		for i := range fds {
 			fds[i].revents = 0
 		}
+		return false
 	}
+	return n > 0
 }
 
 // receive and send never block. They ask for that with each call because the

@@ -5,7 +5,7 @@ package initbin
 
 import _ "embed"
 
-//go:generate env CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOAMD64=v1 GOEXPERIMENT= GOFLAGS= GOTOOLCHAIN=go1.26.8 go build -trimpath -buildvcs=false "-ldflags=-s -w -buildid=" -o init_linux_amd64 ../init
+//go:generate go run ./initgen -o init_linux_amd64
 //go:generate sh -c "sha256sum init_linux_amd64 | cut -c1-64 | tr -d '\\n' > init_linux_amd64.sha256"
 
 //go:embed init_linux_amd64
