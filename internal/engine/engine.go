@@ -100,7 +100,7 @@ type Spec struct {
 	Args []string
 	Env  []string
 	Dir  string
-	// Hostname is the name the sandbox sees.
+	// Hostname is the name the sandbox sees. A restored one sees its own.
 	Hostname string
 	// Tmpfs are the writable file systems. There is no other place to write.
 	Tmpfs []Tmpfs

@@ -75,6 +75,9 @@ func begin(ctx context.Context, s *Session, held bool) error {
 	if err := s.Hold(ctx, p, "/code/x"); err != nil {
 		return err
 	}
+	if err := s.Open(ctx); err != nil {
+		return err
+	}
 	return s.Release(ctx, streams)
 }
 

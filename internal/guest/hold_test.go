@@ -23,8 +23,14 @@ func interpreter() guest.Program {
 func hold(t *testing.T) *sandbox {
 	t.Helper()
 	sb := boot(t)
-	must(t, sb.Hold(t.Context(), interpreter(), heldScript))
+	sb.hold(interpreter())
 	return sb
+}
+
+func (sb *sandbox) hold(p guest.Program) {
+	sb.t.Helper()
+	must(sb.t, sb.Hold(sb.t.Context(), p, heldScript))
+	must(sb.t, sb.Open(sb.t.Context()))
 }
 
 // released puts code where the held program looks for it, lets it go and waits
@@ -72,7 +78,7 @@ func TestHeldUsage(t *testing.T) {
 	sb := boot(t)
 	p := interpreter()
 	p.Args = []string{p.Path, "-c", "for _ in range(20_000_000): pass\nexec(open('" + heldScript + "').read())"}
-	must(t, sb.Hold(t.Context(), p, heldScript))
+	sb.hold(p)
 	begun := time.Now()
 	f := sb.released("print('x')")
 	if f.Usage.Wall > time.Since(begun) {
@@ -89,7 +95,7 @@ func TestHeldOutputWaits(t *testing.T) {
 	sb := boot(t)
 	p := interpreter()
 	p.Env = append(p.Env, "PYTHONWARNINGS=nonsense")
-	must(t, sb.Hold(t.Context(), p, heldScript))
+	sb.hold(p)
 	f := sb.released("print('x')")
 	if !strings.HasPrefix(f.stderr, "Invalid -W option ignored") || f.stdout != "x\n" {
 		t.Errorf("stdout %q, stderr %q", f.stdout, f.stderr)
@@ -126,6 +132,9 @@ func TestHoldOrderOfCalls(t *testing.T) {
 	if err := sb.Release(t.Context(), guest.Streams{}); err == nil {
 		t.Error("nothing was held and it was released")
 	}
+	if err := sb.Open(t.Context()); err == nil {
+		t.Error("nothing was held and it was opened")
+	}
 	must(t, sb.Hold(t.Context(), interpreter(), heldScript))
 	if err := sb.Start(t.Context(), python(""), guest.Streams{}); err == nil {
 		t.Error("a second program was started")
@@ -136,11 +145,51 @@ func TestHoldOrderOfCalls(t *testing.T) {
 	if err := sb.Release(t.Context(), guest.Streams{Stdin: strings.NewReader("x")}); err == nil {
 		t.Error("a held program got input")
 	}
+	must(t, sb.Open(t.Context()))
 	must(t, sb.put(heldScript, "print(1)"))
 	must(t, sb.Release(t.Context(), guest.Streams{}))
 	sb.wait()
+	if err := sb.Open(t.Context()); err == nil {
+		t.Error("it was opened when it had been released")
+	}
 	if err := sb.Release(t.Context(), guest.Streams{}); err == nil {
 		t.Error("it was released twice")
+	}
+}
+
+// What the program does before it asks for its script is no reason to wait in vain:
+// it gets there when it is let open it.
+func TestHeldAsleepElsewhere(t *testing.T) {
+	sb := boot(t)
+	p := interpreter()
+	p.Args = []string{p.Path, "-c", "import time; time.sleep(1); exec(open('" + heldScript + "').read())"}
+	sb.hold(p)
+	if f := sb.released("print('x')"); f.stdout != "x\n" || f.Status != 0 {
+		t.Errorf("stdout %q, status %#x, stderr %s", f.stdout, uint32(f.Status), f.stderr)
+	}
+}
+
+// What cannot open its script is not held.
+func TestOpenFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		code, file string
+		want       error
+	}{
+		"it ends":                {"import time; time.sleep(1)", "", syscall.ECHILD},
+		"a script that is early": {"import time; time.sleep(1)", heldScript, syscall.EEXIST},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sb := boot(t)
+			p := interpreter()
+			p.Args = []string{p.Path, "-c", c.code}
+			must(t, sb.Hold(t.Context(), p, heldScript))
+			if c.file != "" {
+				must(t, sb.put(c.file, "print(1)"))
+			}
+			if err := sb.Open(t.Context()); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
 	}
 }
 

@@ -94,8 +94,8 @@ func (s *Session) Start(ctx context.Context, p Program, streams Streams) error {
 	return nil
 }
 
-// Hold starts p and returns when it waits for its script: it has opened the
-// file of that name and reads. The sandbox can be checkpointed then. An
+// Hold starts p and returns when it waits to open its script, or seems to: it
+// sleeps. The sandbox can be checkpointed then. An
 // *ExecError says that it could not be started or has ended before.
 func (s *Session) Hold(ctx context.Context, p Program, script string) error {
 	if script == "" {
@@ -108,7 +108,14 @@ func (s *Session) Hold(ctx context.Context, p Program, script string) error {
 	return s.wrap("hold", s.startExchange(ctx, holding, p.Path, request, nil))
 }
 
-// Release lets the held program go, with the script that was Put meanwhile.
+// Open lets the held program open its script, and returns when it has. There has
+// to be no file of that name yet.
+func (s *Session) Open(ctx context.Context) error {
+	return s.wrap("open", s.startExchange(ctx, opening, "the held program", wire.AppendEmpty(nil, wire.TypeOpen), nil))
+}
+
+// Release lets the held program go, which was let Open, with the script that was
+// Put since.
 // Its standard input is empty. Otherwise it is as with Start.
 func (s *Session) Release(ctx context.Context, streams Streams) error {
 	if streams.Stdin != nil {

@@ -38,6 +38,7 @@ const (
 	writing
 	starting
 	holding
+	opening
 	releasing
 	collecting
 )
@@ -49,6 +50,7 @@ var answers = [...]struct{ last, other []wire.Type }{
 	writing:   {last: []wire.Type{wire.TypeDone}},
 	starting:  {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
 	holding:   {last: []wire.Type{wire.TypeHeld, wire.TypeStartFailed}},
+	opening:   {last: []wire.Type{wire.TypeHeld, wire.TypeStartFailed}},
 	releasing: {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
 	collecting: {
 		last:  []wire.Type{wire.TypeCollectEnd},
@@ -197,7 +199,7 @@ func (s *Session) enter(e exchange) error {
 		return errors.New("called before Handshake")
 	case (e == starting || e == holding) && (s.program.started || s.program.held):
 		return errors.New("a sandbox runs one program")
-	case e == releasing && (s.program.started || !s.program.held):
+	case (e == opening || e == releasing) && (s.program.started || !s.program.held):
 		return errors.New("no program is held")
 	case e == collecting && s.program.running:
 		return errors.New("called while the program runs")

@@ -29,8 +29,8 @@ func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox
 		return nil, fmt.Errorf("%w: %w", errNoSnapshot, err)
 	}
 	box, err := s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
-	if err == nil && !box.Held {
-		err = errors.Join(errors.New("no program is held in it"), box.Destroy())
+	if err == nil {
+		err = box.open(ctx)
 	}
 	if err == nil {
 		return box, nil
@@ -115,6 +115,18 @@ func (s *Supplier) freeze(ctx context.Context, r Request, dir string) (err error
 	}
 	_, err = box.Checkpoint(ctx, dir)
 	return err
+}
+
+// open has the program that is held in a clone open its script.
+func (b *Sandbox) open(ctx context.Context) error {
+	err := errors.New("no program is held in it")
+	if b.Held {
+		err = b.Session.Open(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, b.Destroy())
+	}
+	return nil
 }
 
 // preload puts code where the interpreter runs it before its script.

@@ -243,7 +243,7 @@ func (s *Supplier) spec(id string, r Request) engine.Spec {
 		Args:     []string{engine.InitDir + "/init"},
 		Env:      []string{},
 		Dir:      "/",
-		Hostname: "tako",
+		Hostname: "tako-" + id,
 		Tmpfs: []engine.Tmpfs{
 			{Path: TmpDir, Size: l.Disk, Mode: 0o1777, NoExec: true},
 			{Path: OutputDir, Size: l.Disk, Mode: 0o777},

@@ -15,7 +15,12 @@ import (
 // restored starts a clone, which ends with the test.
 func (s *suite) restored(t *testing.T, e engine.Engine, snapshot engine.Snapshot) engine.Sandbox {
 	t.Helper()
-	clone, err := e.Restore(t.Context(), s.spec(), snapshot)
+	return s.restoredAs(t, e, s.spec(), snapshot)
+}
+
+func (s *suite) restoredAs(t *testing.T, e engine.Engine, spec engine.Spec, snapshot engine.Snapshot) engine.Sandbox {
+	t.Helper()
+	clone, err := e.Restore(t.Context(), spec, snapshot)
 	if err != nil {
 		t.Fatalf("restore: %v", err)
 	}
@@ -38,8 +43,10 @@ func (s *suite) checkpointRestore(t *testing.T) {
 		t.Errorf("a checkpointed sandbox ended with %+v", exit)
 	}
 	for range 2 { // clones
-		clone := s.restored(t, e, snapshot)
-		if got := python(t, greet(t, clone), "print('again')"); got != "again\n" {
+		spec := s.spec()
+		spec.Hostname = "clone"
+		clone := s.restoredAs(t, e, spec, snapshot)
+		if got := python(t, greet(t, clone), "import socket; print('again', socket.gethostname())"); got != "again clone\n" {
 			t.Errorf("a restored sandbox answers %q", got)
 		}
 		if err := clone.Destroy(); err != nil {
@@ -83,6 +90,9 @@ func (s *suite) restoreHeld(t *testing.T) {
 	defer cancel()
 	for _, word := range []string{"one", "two"} {
 		session := greet(t, s.restored(t, e, snapshot))
+		if err := session.Open(ctx); err != nil {
+			t.Fatalf("open: %v", err)
+		}
 		code := "print(__name__, '" + word + "')"
 		if err := session.Put(ctx, guest.File{Path: script, Mode: 0o444, Size: int64(len(code))}, strings.NewReader(code)); err != nil {
 			t.Fatalf("put: %v", err)
@@ -111,9 +121,11 @@ func (s *suite) shape(t *testing.T) {
 		return shape
 	}
 	base := of(func(*engine.Spec) {})
-	same := of(func(sp *engine.Spec) { sp.ID, sp.Memory, sp.Permissive = "other", sp.Memory*2, !sp.Permissive })
+	same := of(func(sp *engine.Spec) {
+		sp.ID, sp.Hostname, sp.Memory, sp.Permissive = "other", "other", sp.Memory*2, !sp.Permissive
+	})
 	if base != same {
-		t.Error("the shape changes with id, memory or permissive")
+		t.Error("the shape changes with id, hostname, memory or permissive")
 	}
 	seen := map[string]string{base: "nothing"}
 	for name, change := range map[string]func(*engine.Spec){
@@ -122,7 +134,6 @@ func (s *suite) shape(t *testing.T) {
 		"args":        func(sp *engine.Spec) { sp.Args = append(sp.Args, "x") },
 		"env":         func(sp *engine.Spec) { sp.Env = append(sp.Env, "X=1") },
 		"dir":         func(sp *engine.Spec) { sp.Dir = "/tmp" },
-		"hostname":    func(sp *engine.Spec) { sp.Hostname = "x" },
 		"tmpfs size":  func(sp *engine.Spec) { sp.Tmpfs[0].Size++ },
 		"tmpfs mode":  func(sp *engine.Spec) { sp.Tmpfs[0].Mode = 0o700 },
 		"tmpfs owner": func(sp *engine.Spec) { sp.Tmpfs[0].UID = 7 },

@@ -18,7 +18,9 @@ import (
 // Shape names everything that a snapshot of a sandbox depends on.
 func (e *Engine) Shape(spec engine.Spec) (string, error) {
 	oci := buildSpec(spec, "")
-	delete(oci.Annotations, annotationTotal) // each sandbox has its own
+	// Each sandbox has its own.
+	delete(oci.Annotations, annotationTotal)
+	oci.Hostname = ""
 	h := sha256.New()
 	fmt.Fprintf(h, "tako shape 1\n%s\n", Version())
 	if err := json.NewEncoder(h).Encode(oci); err != nil {

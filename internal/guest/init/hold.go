@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -9,14 +11,22 @@ import (
 
 // A held program was started before its script is known. The script's name is
 // a pipe: the interpreter comes up, opens it and waits there, in the very call
-// in which it would read its script. When the program is released, the name is
-// a file with the script, and the pipe delivers the same bytes. What runs is
-// therefore the interpreter's own main program, with nothing of ours in it.
+// in which it would open its script. There a sandbox is saved. In each clone
+// the interpreter is let open the pipe, does what it does between opening and
+// reading, and waits again. When the program is released, the name is a file with
+// the script, and the pipe delivers the same bytes. What runs is therefore the
+// interpreter's own main program, with nothing of ours in it.
+//
+// Whether a program waits to open the pipe only opening it would tell, which ends
+// the call. So what is looked at is whether the program sleeps. One that slept
+// elsewhere is saved there, and gets to its script in every clone.
 
 const (
-	// holdRound is how long init waits between two looks whether the program
-	// reads, in milliseconds.
+	// holdRound is how long init waits between two looks at a program that comes
+	// up or is to open its script, in milliseconds.
 	holdRound = 2
+	// holdRounds is how many looks in a row have to find it asleep.
+	holdRounds = 8
 
 	cpuClockScheduled = 2 // CPUCLOCK_SCHED, linux/posix-timers.h
 )
@@ -25,9 +35,11 @@ const (
 type gate struct {
 	dir    int // of the script
 	name   string
-	pipe   int   // init's end, once the program reads
-	open   bool  // released: the script is on its way from the file to the pipe
-	script int   // the file
+	asleep int  // how many looks have found the program so
+	pipe   int  // init's end, once the program has opened it
+	open   bool // released: the script is on its way from the file to the pipe
+	script int  // the file
+	size   int64
 	off    int64 // how much of it the pipe has taken
 	cpu    int64 // what the program had used when it was released, nanoseconds
 }
@@ -50,18 +62,28 @@ func (g *gate) make(script string) syscall.Errno {
 	return errno
 }
 
-// reached reports whether the program reads: only then can the pipe be opened
-// for writing.
+// reached reports whether the program has opened the pipe: only then can it be
+// opened for writing. Its name is free then.
 func (g *gate) reached() (bool, syscall.Errno) {
 	fd, errno := openat(g.dir, g.name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
 	switch errno {
 	case 0:
-		g.pipe = fd
-		return true, 0
 	case syscall.ENXIO:
 		return false, 0
+	default:
+		return false, errno
 	}
-	return false, errno
+	var st syscall.Stat_t
+	errno = errnoOf(syscall.Fstat(fd, &st))
+	if errno == 0 && st.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		errno = syscall.EEXIST // somebody put a file there too early
+	}
+	if errno != 0 {
+		syscall.Close(fd)
+		return false, errno
+	}
+	g.pipe = fd
+	return true, unlinkat(g.dir, g.name, 0)
 }
 
 // release opens the script. From then on it is poured.
@@ -73,36 +95,36 @@ func (g *gate) release() syscall.Errno {
 	var st syscall.Stat_t
 	errno = errnoOf(syscall.Fstat(fd, &st))
 	if errno == 0 && st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		errno = syscall.ENOENT // still the pipe: nobody has put a script there
+		errno = syscall.ENOENT
 	}
 	if errno != 0 {
 		syscall.Close(fd)
 		return errno
 	}
-	g.open, g.script = true, fd
+	g.open, g.script, g.size = true, fd, st.Size
 	return 0
 }
 
 // pour moves as much of the script as the pipe takes now. The end, the
 // script's or a program's that reads no further, closes the gate.
 func (g *gate) pour() {
-	for {
+	for g.off < g.size {
 		n, err := syscall.Pread(g.script, dropped[:], g.off)
-		if err == nil && n > 0 {
-			written, errno := write(g.pipe, dropped[:n])
-			if errno == syscall.EAGAIN {
-				return
-			}
-			if errno == 0 {
-				g.off += int64(written)
-				continue
-			}
+		if err != nil || n == 0 {
+			break
 		}
-		syscall.Close(g.script)
-		g.open = false
-		g.close()
-		return
+		written, errno := write(g.pipe, dropped[:n])
+		if errno == syscall.EAGAIN {
+			return
+		}
+		if errno != 0 {
+			break
+		}
+		g.off += int64(written)
 	}
+	syscall.Close(g.script)
+	g.open = false
+	g.close()
 }
 
 // close lets go of the pipe, which is the end of the script.
@@ -132,14 +154,19 @@ func (g *guest) hold() error {
 	return nil
 }
 
-// lookAtGate says Held as soon as the program reads.
+// lookAtGate says Held as soon as the program waits for its script, or has
+// opened it.
 func (g *guest) lookAtGate() {
 	p := &g.program
 	if g.reaper.reaped {
 		g.holdFailed(syscall.ECHILD)
 		return
 	}
-	switch ok, errno := p.gate.reached(); {
+	look := p.gate.reached
+	if p.phase == holding {
+		look = p.waits
+	}
+	switch ok, errno := look(); {
 	case errno != 0:
 		g.holdFailed(errno)
 	case ok:
@@ -151,7 +178,7 @@ func (g *guest) lookAtGate() {
 // release lets the program go.
 func (g *guest) release(payload []byte) error {
 	p := &g.program
-	if p.phase != held || len(payload) != 0 {
+	if p.phase != held || p.gate.pipe < 0 || len(payload) != 0 {
 		return wire.ErrValue
 	}
 	if g.reaper.reaped {
@@ -166,6 +193,48 @@ func (g *guest) release(payload []byte) error {
 	p.gate.pour()
 	p.phase = running
 	return g.answer(wire.Started{PID: uint32(p.pid)}.Append(nil))
+}
+
+// waits reports whether the program has slept for a while.
+func (p *program) waits() (bool, syscall.Errno) {
+	state, errno := stateOf(p.pid)
+	if errno != 0 {
+		return false, errno
+	}
+	p.gate.asleep++
+	if state != 'S' {
+		p.gate.asleep = 0
+	}
+	return p.gate.asleep >= holdRounds, 0
+}
+
+// stateOf is the letter that says what a process does. (proc_pid_stat(5))
+func stateOf(pid int) (byte, syscall.Errno) {
+	var digits []byte
+	for n := pid; n > 0; n /= 10 {
+		digits = append(digits, byte('0'+n%10))
+	}
+	slices.Reverse(digits)
+	stat, errno := readAll("/proc/"+string(digits)+"/stat", 4096)
+	if errno != 0 {
+		return 0, errno
+	}
+	letter := strings.LastIndexByte(stat, ')') + 2 // behind the name
+	if letter < 2 || letter >= len(stat) {
+		return 0, syscall.EPROTO
+	}
+	return stat[letter], 0
+}
+
+// open lets the program open the pipe. What it does between that and its first
+// look at the script is done before there is one, in each clone.
+func (g *guest) open(payload []byte) error {
+	p := &g.program
+	if p.phase != held || p.gate.pipe >= 0 || len(payload) != 0 {
+		return wire.ErrValue
+	}
+	p.phase = opening
+	return nil
 }
 
 // holdFailed ends a program that was never let go: a sandbox has no second one.

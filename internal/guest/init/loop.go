@@ -77,7 +77,7 @@ func (g *guest) interest(fds *[pollCount]pollFD) {
 	for i := range p.outputs {
 		fds[pollStdout+i] = pollFD{fd: -1}
 		// What a held program says waits in the pipe for whoever lets it go.
-		if s := &p.outputs[i]; s.open && p.phase != holding && p.phase != held && (s.discard || g.out.empty()) {
+		if s := &p.outputs[i]; s.open && (p.phase < holding || p.phase > opening) && (s.discard || g.out.empty()) {
 			fds[pollStdout+i] = pollFD{fd: int32(s.fd), events: pollIn}
 		}
 	}
@@ -124,6 +124,8 @@ func (g *guest) handle(t wire.Type, payload []byte) error {
 		return g.collect(payload)
 	case wire.TypeRelease:
 		return g.release(payload)
+	case wire.TypeOpen:
+		return g.open(payload)
 	case wire.TypeShutdown:
 		end(exitDone)
 	}
@@ -137,7 +139,7 @@ func (g *guest) greet(payload []byte) error {
 	}
 	phase := wire.PhaseIdle
 	switch g.program.phase {
-	case holding, held:
+	case holding, held, opening:
 		phase = wire.PhaseHeld
 	case running, ending:
 		phase = wire.PhaseRunning

@@ -14,6 +14,7 @@ const (
 	gathering              // its arguments are arriving
 	holding                // it comes up and has not asked for its script
 	held                   // it waits for its script
+	opening                // it is let open it, after which it is held again
 	running
 	ending // it has exited; what it left behind is being killed
 	exited
@@ -48,7 +49,7 @@ type program struct {
 // timeout is how long the loop may sleep, in milliseconds.
 func (p *program) timeout() int {
 	switch p.phase {
-	case holding:
+	case holding, opening:
 		return holdRound
 	case ending:
 		return killRound
@@ -198,13 +199,16 @@ func (g *guest) signal(payload []byte) error {
 func (g *guest) watch() {
 	p := &g.program
 	switch {
-	case p.phase == holding:
+	case p.phase == holding || p.phase == opening:
 		g.lookAtGate()
 		return
 	case p.phase == running && g.reaper.reaped:
-		p.phase, p.ended = ending, now()
+		p.phase = ending
 		p.stdin.close()
-		syscall.Kill(-1, syscall.SIGKILL)
+		if !g.reaper.childless {
+			p.ended = now()
+			syscall.Kill(-1, syscall.SIGKILL)
+		}
 	case p.phase != ending:
 		return
 	}

@@ -93,7 +93,9 @@ func (u *upload) write(b []byte) {
 // finish gives the file its owner and mode, or removes what is there of it.
 func (u *upload) finish() syscall.Errno {
 	if u.fd >= 0 {
-		u.fail(errnoOf(syscall.Fchown(u.fd, int(u.ask.UID), int(u.ask.GID))))
+		if u.ask.UID != 0 || u.ask.GID != 0 { // what init makes is root's
+			u.fail(errnoOf(syscall.Fchown(u.fd, int(u.ask.UID), int(u.ask.GID))))
+		}
 		u.fail(errnoOf(syscall.Fchmod(u.fd, u.ask.Mode&0o777)))
 		u.fail(errnoOf(syscall.Close(u.fd)))
 		if u.errno != 0 {
@@ -142,22 +144,29 @@ func makeDir(m *wire.Mkdir) syscall.Errno {
 // root with mode 0755. The descriptor is only good to start other paths from.
 func descend(parts []string, create bool) (int, syscall.Errno) {
 	const flags = oPath | syscall.O_DIRECTORY
-	dir, errno := openat(-1, "/", flags, 0)
-	for _, part := range parts {
-		if errno != 0 {
-			return -1, errno
+	if len(parts) == 0 {
+		return openat(-1, "/", flags, 0)
+	}
+	dir := -1
+	for i, part := range parts {
+		if i == 0 {
+			part = "/" + part
 		}
-		var next int
-		next, errno = openat(dir, part, flags, 0)
+		next, errno := openat(dir, part, flags, 0)
 		if errno == syscall.ENOENT && create {
 			if errno = errnoOf(syscall.Mkdirat(dir, part, 0o755)); errno == 0 || errno == syscall.EEXIST {
 				next, errno = openat(dir, part, flags, 0)
 			}
 		}
-		syscall.Close(dir)
+		if dir >= 0 {
+			syscall.Close(dir)
+		}
+		if errno != 0 {
+			return -1, errno
+		}
 		dir = next
 	}
-	return dir, errno
+	return dir, 0
 }
 
 // reopen opens the same directory for reading.

@@ -2,7 +2,7 @@ package wire
 
 // Version is the version of this language. Both ends say theirs and an unequal
 // pair does not talk: the init travels with the host's binary.
-const Version = 2
+const Version = 3
 
 const (
 	// HeaderSize is the length of a frame's header, in bytes.
@@ -57,6 +57,7 @@ const (
 	TypeCollect  Type = 0x0d
 	TypeShutdown Type = 0x0e // empty
 	TypeRelease  Type = 0x0f // empty: a held program gets its script
+	TypeOpen     Type = 0x10 // empty: a held program opens its script
 )
 
 // Frames from the init.
@@ -97,7 +98,7 @@ func (t Type) Known() bool {
 
 func typeName(t Type) (string, bool) {
 	host := [...]string{"Greet", "Mkdir", "PutBegin", "PutData", "PutAbort", "Run", "Arg", "Env", "Stdin",
-		"StdinEOF", "Discard", "Signal", "Collect", "Shutdown", "Release"}
+		"StdinEOF", "Discard", "Signal", "Collect", "Shutdown", "Release", "Open"}
 	guest := [...]string{"Hello", "Done", "Started", "StartFailed", "Stdout", "Stderr", "StdinCredit",
 		"StdinClosed", "Exited", "FileBegin", "FileData", "FileEnd", "FileBad", "Skipped", "CollectEnd", "Fatal", "Held"}
 	switch {

@@ -51,7 +51,7 @@ func (m *Done) Decode(p []byte) error {
 	return d.err()
 }
 
-// Held says that a program waits for its script.
+// Held says that a program waits for its script, or has opened it.
 type Held struct{ PID uint32 }
 
 func (m Held) Append(dst []byte) []byte {

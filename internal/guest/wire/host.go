@@ -84,8 +84,9 @@ const (
 // with the last of them it is started.
 //
 // With a Hold it is started now and held when it opens that path: init makes a
-// pipe of that name, says Held when the program reads from it, and with Release
-// gives it the content of the file that has the name by then.
+// pipe of that name and says Held when the program sleeps, which is in that call
+// unless it slept before. With Open init lets it end the call and says Held again,
+// and with Release gives it the content of the file that has the name by then.
 type Run struct {
 	Path        string // absolute
 	Dir         string // absolute

@@ -115,7 +115,7 @@ func TestParseHeader(t *testing.T) {
 		{[]byte{byte(TypeStdout), 1, 0, 1}, ErrLength},
 		{[]byte{byte(TypeStdout), 0xff, 0xff, 0xff}, ErrLength},
 		{[]byte{0, 0, 0, 0}, ErrType},
-		{[]byte{byte(TypeRelease) + 1, 0, 0, 0}, ErrType},
+		{[]byte{byte(TypeOpen) + 1, 0, 0, 0}, ErrType},
 		{[]byte{byte(TypeHeld) + 1, 0, 0, 0}, ErrType},
 		{[]byte{0xff, 0, 0, 0}, ErrType},
 		{[]byte{byte(TypeGreet), 0, 0}, ErrPayload},
@@ -206,7 +206,7 @@ func TestNames(t *testing.T) {
 			seen[name] = kind
 		}
 	}
-	if TypeHeld.String() != "Held" || TypeRelease.String() != "Release" || StageHold.String() != "hold" ||
+	if TypeHeld.String() != "Held" || TypeOpen.String() != "Open" || StageHold.String() != "hold" ||
 		ReasonChanged.String() != "changed while read" || Reason(0).String() != "unknown" || Stage(200).String() != "unknown step" {
 		t.Error("a table of names is shifted")
 	}

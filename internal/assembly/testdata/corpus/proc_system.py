@@ -6,7 +6,7 @@ for top in ('/proc/sys', '/proc/self/net'):
         dirs.sort()
         for name in sorted(files):
             path = os.path.join(d, name)
-            try: print(path, '' if 'random' in path else repr(open(path).read()))
+            try: print(path, '' if 'random' in path or 'hostname' in path else repr(open(path).read()))
             except OSError as e: print(path, e.strerror)
 for name in ('cgroups', 'cmdline', 'cpuinfo', 'devices', 'loadavg', 'modules', 'version', 'sentry-meminfo'):
     print(name, repr(open('/proc/' + name).read()))

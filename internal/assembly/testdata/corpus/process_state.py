@@ -10,11 +10,11 @@ for name in sorted(os.sysconf_names):
     if 'AVPHYS' in name: continue
     try: print(name, os.sysconf(name))
     except (OSError, ValueError) as e: print(name, e)
-print(os.uname(), os.getlogin() if False else '', os.ctermid(), os.getloadavg())
+print([x for x in os.uname() if x != os.uname().nodename], os.getlogin() if False else '', os.ctermid(), os.getloadavg())
 print(dict(os.environ), list(os.environ), os.environb == {os.fsencode(k): os.fsencode(v) for k, v in os.environ.items()})
 import pwd, grp, getpass, socket, platform
-print(pwd.getpwuid(os.getuid()), grp.getgrgid(os.getgid()), getpass.getuser(), os.path.expanduser('~'), socket.gethostname())
-print(platform.uname(), platform.platform(), platform.libc_ver(), platform.python_build(), platform.architecture(), platform.freedesktop_os_release())
+print(pwd.getpwuid(os.getuid()), grp.getgrgid(os.getgid()), getpass.getuser(), os.path.expanduser('~'), len(socket.gethostname()))
+print([x for x in platform.uname() if x != platform.node()], platform.platform(), platform.libc_ver(), platform.python_build(), platform.architecture(), platform.freedesktop_os_release())
 import ctypes
 header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
 print(ctypes.CDLL(None).capget(header, data), list(data))

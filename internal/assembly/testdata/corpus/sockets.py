@@ -3,7 +3,7 @@ import socket
 import struct
 import threading
 
-print(socket.if_nameindex(), socket.gethostname(), socket.has_ipv6, socket.getdefaulttimeout())
+print(socket.if_nameindex(), socket.gethostname().startswith('tako-'), socket.has_ipv6, socket.getdefaulttimeout())
 for family, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
     s = socket.create_server((address, 0), family=family)
     c = socket.create_connection(s.getsockname()[:2], timeout=5)

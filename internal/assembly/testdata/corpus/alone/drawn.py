@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import secrets
+import socket
 import ssl
 import subprocess
 import sys
@@ -45,6 +46,7 @@ say('ssl', ssl.RAND_bytes(16))
 say('tempfile', tempfile.mkdtemp())
 say('mktemp', subprocess.getoutput('mktemp -u'))
 say('authkey', bytes(multiprocessing.current_process().authkey))
+say('hostname', socket.gethostname())
 say('kernel uuid', open('/proc/sys/kernel/random/uuid').read())
 say('hash in a child', child('print(hash("a"))'))
 say('layout of a child', child('print(open("/proc/self/maps").read())'))
