@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,16 +18,18 @@ import (
 	"github.com/takovm/tako/internal/sandbox"
 )
 
-// What runs in a restored sandbox is what would run in one that was booted for
-// it. The corpus is programs that say what they see of themselves and of the
-// machine around them; each is run both ways, and whatever can be observed of
-// the two has to be equal. What may differ (times, addresses, random numbers)
-// a program prints as a property.
+// What runs in a restored sandbox, whether it waited or not, is what would run in
+// one that was booted for it. The corpus is programs that say what they see of
+// themselves and of the machine around them; each is run every way, and whatever
+// can be observed has to be equal. What may differ (times, addresses, random
+// numbers) a program prints as a property.
 
 // pair runs attempts both ways.
 type pair struct {
 	*rig
 	cold, restoring *runner.Runner
+	pool            *sandbox.Pool  // nil unless it was asked for
+	pooling         *runner.Runner // takes from it
 }
 
 func newPair(t *testing.T) *pair {
@@ -41,6 +44,17 @@ func newPair(t *testing.T) *pair {
 	p := &pair{rig: r, cold: with(nil), restoring: with(&sandbox.Snapshots{Dir: filepath.Join(t.TempDir(), "snapshots")})}
 	p.warm(t)
 	return p
+}
+
+// keepWaiting has clones of the snapshot wait for attempts.
+func (p *pair) keepWaiting(t *testing.T) {
+	t.Helper()
+	supplier := *p.restoring.Supplier
+	p.pool = sandbox.NewPool(&supplier, sandbox.PoolOptions{Max: 4})
+	supplier.Pool = p.pool
+	t.Cleanup(func() { must(t, p.pool.Close()) })
+	p.pooling = &runner.Runner{Supplier: &supplier}
+	must(t, p.pooling.Warm(p.attempt("pass"), 4))
 }
 
 // warm has the snapshot made for attempts with these limits.
@@ -139,13 +153,9 @@ func (p *pair) alike(t *testing.T, c corpusCase, code string) *runner.Result {
 	if wanted := c.supply(); cold.Supply != job.SupplyCold || restored.Supply != wanted {
 		t.Fatalf("the sandboxes were supplied %s and %s, not %s and %s", cold.Supply, restored.Supply, job.SupplyCold, wanted)
 	}
-	want, got := observe(cold), observe(restored)
-	for line := range c.differs {
-		want.Stdout.without(line)
-		got.Stdout.without(line)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("cold and restored differ (-cold +restored):\n%s", diff)
+	c.compare(t, "restored", cold, restored)
+	if p.pooling != nil && c.limits == nil && c.supply() == job.SupplyRestore {
+		c.compare(t, "pooled", cold, p.via(t, p.pooling, p.attempt(code)))
 	}
 	if !c.undecided {
 		c.verdict().check(t, cold)
@@ -153,8 +163,27 @@ func (p *pair) alike(t *testing.T, c corpusCase, code string) *runner.Result {
 	return cold
 }
 
+// compare holds what was run another way against what was run cold.
+func (c corpusCase) compare(t *testing.T, way string, cold, other *runner.Result) {
+	t.Helper()
+	want, got := observe(cold), observe(other)
+	for line := range c.differs {
+		want.Stdout.without(line)
+		got.Stdout.without(line)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cold and %s differ (-cold +%s):\n%s", way, way, diff)
+	}
+}
+
 func TestCorpus(t *testing.T) {
 	p := newPair(t)
+	p.keepWaiting(t)
+	t.Cleanup(func() {
+		if st := p.pool.Stats(context.Background()); st.Hits < 60 {
+			t.Errorf("%d programs ran in a sandbox that had waited, %d did not", st.Hits, st.Misses)
+		}
+	})
 	cases := corpusCases()
 	files, err := filepath.Glob("testdata/corpus/*.py")
 	must(t, err)
