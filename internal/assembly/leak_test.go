@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,13 +29,14 @@ func TestNothingLeaks(t *testing.T) {
 		serial, parallel = 20, 10
 	}
 	r, _ := newUser(t)
+	r.Runner.Supplier.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})) // why one was not restored
 	code := "import os\nos.fork()\nprint('x' * 100)\nopen('/output/a', 'a').write('a')"
 	r.supplies(t, job.SupplyCold, job.SupplyRestore) // what is made once is there now
 	before := holdings(t, r.cfg.DataDir)
 	for range serial {
 		res, err := r.Run(t.Context(), r.python(code), runner.Sinks{Keep: true})
 		if err != nil || res.Status != job.Succeeded || res.Supply != job.SupplyRestore {
-			t.Fatalf("%v: it ended as %s", err, show(res))
+			t.Fatalf("%v: supplied %s, it ended as %s", err, res.Supply, show(res))
 		}
 	}
 	unchanged(t, r, before, "one after another")

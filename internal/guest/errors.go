@@ -12,6 +12,9 @@ var (
 	// ErrLost is wrapped by every error of a session whose connection ended
 	// from the other side.
 	ErrLost = errors.New("the connection to the sandbox is lost")
+	// ErrUnsent is wrapped by errors of calls that found the session ended: the
+	// sandbox has seen nothing of them.
+	ErrUnsent = errors.New("nothing was sent")
 	// ErrClosed is wrapped by every error of a session after Close.
 	ErrClosed = errors.New("the session is closed")
 	// ErrDiscard is returned by a writer of Streams that wants no more: init

@@ -78,7 +78,7 @@ func begin(ctx context.Context, s *Session, held bool) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	return s.Release(ctx, streams)
+	return s.Release(ctx, streams, Content{File: File{Path: "/code/x"}, Bytes: []byte("x")})
 }
 
 // discarding asks for silence after the first piece.

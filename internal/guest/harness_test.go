@@ -30,6 +30,7 @@ const (
 	rootVariable    = "TAKO_GUEST_TEST_ROOT"
 	variantVariable = "TAKO_GUEST_TEST_VARIANT"
 	noDevVariant    = "/dev is no mount"
+	emptyVariant    = "nothing is in /output"
 )
 
 // patience bounds every wait of a test; nothing comes near it.
@@ -88,7 +89,12 @@ func launch(t *testing.T, variant string) *sandbox {
 // boot is launch and the greeting.
 func boot(t *testing.T) *sandbox {
 	t.Helper()
-	sb := launch(t, "")
+	return bootAs(t, "")
+}
+
+func bootAs(t *testing.T, variant string) *sandbox {
+	t.Helper()
+	sb := launch(t, variant)
 	if _, err := sb.Handshake(t.Context()); err != nil {
 		sb.destroy()
 		t.Fatalf("handshake: %v\n%s", err, sb.stderr.String())
@@ -200,8 +206,10 @@ func buildRoot(root, variant string) error {
 	undo.do(os.Mkdir(root+"/.tako", 0o755))
 	undo.do(os.WriteFile(root+"/.tako/init", initbin.Binary(), 0o755))
 	// A regular file whose size is a lie: a page, with less in it.
-	undo.do(os.WriteFile(root+"/output/shrunk", nil, 0o644))
-	undo.do(unix.Mount("/sys/kernel/mm/transparent_hugepage/enabled", root+"/output/shrunk", "", unix.MS_BIND, ""))
+	if variant != emptyVariant {
+		undo.do(os.WriteFile(root+"/output/shrunk", nil, 0o644))
+		undo.do(unix.Mount("/sys/kernel/mm/transparent_hugepage/enabled", root+"/output/shrunk", "", unix.MS_BIND, ""))
+	}
 	undo.do(unix.Chdir(root))
 	undo.do(unix.PivotRoot(".", "."))
 	undo.do(unix.Unmount(".", unix.MNT_DETACH))

@@ -193,6 +193,67 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
+// Code that goes with the release is there when the program reads it, or the
+// program does not run.
+func TestReleaseWithFiles(t *testing.T) {
+	file := func(path, content string) guest.Content {
+		return guest.Content{File: guest.File{Path: path, Mode: 0o444}, Bytes: []byte(content)}
+	}
+	script := file(heldScript, "print(open('/input/data').read())")
+	t.Run("good", func(t *testing.T) {
+		sb := hold(t)
+		var stdout bytes.Buffer
+		must(t, sb.Release(t.Context(), guest.Streams{Stdout: &stdout}, script, file("/input/data", "here")))
+		if exit := sb.wait(); exit.Status != 0 || stdout.String() != "here\n" {
+			t.Errorf("status %#x, %q", uint32(exit.Status), stdout.String())
+		}
+	})
+	t.Run("large", func(t *testing.T) {
+		sb := hold(t)
+		var stdout bytes.Buffer
+		must(t, sb.Release(t.Context(), guest.Streams{Stdout: &stdout}, script, file("/input/data", strings.Repeat("x", 300<<10))))
+		if exit := sb.wait(); exit.Status != 0 || stdout.Len() != 300<<10+1 {
+			t.Errorf("status %#x, %d bytes", uint32(exit.Status), stdout.Len())
+		}
+	})
+	for name, files := range map[string][]guest.Content{
+		"the last one fails":  {script, file("/input/dir", "x")},
+		"the first one fails": {file("/input/dir", "x"), script},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sb := hold(t)
+			must(t, sb.Mkdir(t.Context(), "/input/dir", 0o755, 0, 0))
+			err := sb.Release(t.Context(), guest.Streams{}, files...)
+			var failed *guest.FileError
+			if !errors.As(err, &failed) || failed.Path != "/input/dir" {
+				t.Errorf("got %v", err)
+			}
+			if _, err := sb.Wait(t.Context()); err == nil {
+				t.Error("the program was let go")
+			}
+		})
+	}
+}
+
+// What finds the session ended has sent nothing, and says so.
+func TestUnsent(t *testing.T) {
+	sb := hold(t)
+	must(t, sb.init.Process.Kill())
+	<-sb.ended
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for { // until the session knows
+		err := sb.Release(t.Context(), guest.Streams{})
+		if errors.Is(err, guest.ErrUnsent) && errors.Is(err, guest.ErrLost) {
+			return
+		}
+		if err == nil {
+			t.Fatal("it was released")
+		}
+		<-tick.C
+	}
+}
+
 func TestReleaseWithoutScript(t *testing.T) {
 	err := hold(t).Release(t.Context(), guest.Streams{})
 	var exec *guest.ExecError

@@ -70,6 +70,8 @@ type Exit struct {
 	// StdoutBytes and StderrBytes are what was written in all, what was
 	// discarded included.
 	StdoutBytes, StderrBytes int64
+	// Empty reports that there was nothing in /output.
+	Empty bool
 	// Survivors reports that a process inside could not be killed in time.
 	Survivors bool
 	// StreamErr is what a stream's reader or writer failed with; the program
@@ -94,38 +96,6 @@ func (s *Session) Start(ctx context.Context, p Program, streams Streams) error {
 	return nil
 }
 
-// Hold starts p and returns when it waits to open its script, or seems to: it
-// sleeps. The sandbox can be checkpointed then. An
-// *ExecError says that it could not be started or has ended before.
-func (s *Session) Hold(ctx context.Context, p Program, script string) error {
-	if script == "" {
-		return errors.New("guest hold: no script")
-	}
-	request, err := p.encode(Streams{Stdout: io.Discard, Stderr: io.Discard}, script)
-	if err != nil {
-		return fmt.Errorf("guest hold: %w", err)
-	}
-	return s.wrap("hold", s.startExchange(ctx, holding, p.Path, request, nil))
-}
-
-// Open lets the held program open its script, and returns when it has. There has
-// to be no file of that name yet.
-func (s *Session) Open(ctx context.Context) error {
-	return s.wrap("open", s.startExchange(ctx, opening, "the held program", wire.AppendEmpty(nil, wire.TypeOpen), nil))
-}
-
-// Release lets the held program go, which was let Open, with the script that was
-// Put since.
-// Its standard input is empty. Otherwise it is as with Start.
-func (s *Session) Release(ctx context.Context, streams Streams) error {
-	if streams.Stdin != nil {
-		return errors.New("guest release: a held program has no input")
-	}
-	err := s.startExchange(ctx, releasing, "the held program", wire.AppendEmpty(nil, wire.TypeRelease),
-		func() { s.attach(streams) })
-	return s.wrap("release", err)
-}
-
 // startExchange sends request and waits for what came of it. Prepare, if not
 // nil, is called when it is this exchange's turn.
 func (s *Session) startExchange(ctx context.Context, e exchange, path string, request []byte, prepare func()) error {
@@ -139,6 +109,11 @@ func (s *Session) startExchange(ctx context.Context, e exchange, path string, re
 	if err := s.sendOrFail(ctx, request); err != nil {
 		return err
 	}
+	return s.startAnswer(ctx, path)
+}
+
+// startAnswer is what came of a request to start, hold or release a program.
+func (s *Session) startAnswer(ctx context.Context, path string) error {
 	f, err := s.next(ctx)
 	if err != nil {
 		return err

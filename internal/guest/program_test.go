@@ -482,3 +482,19 @@ func TestLost(t *testing.T) {
 		t.Errorf("Collect: %v", err)
 	}
 }
+
+// An end says whether there is anything to collect.
+func TestExitEmpty(t *testing.T) {
+	for code, want := range map[string]bool{
+		"pass":                                    true,
+		"open('/output/.hidden', 'w')":            false,
+		"import os; os.mkdir('/output/d')":        false,
+		"import os; os.symlink('x', '/output/x')": false,
+		"import os; open('/output/x', 'w'); os.unlink('/output/x')": true,
+	} {
+		sb := bootAs(t, emptyVariant)
+		if f := sb.run(python(code)); f.Empty != want {
+			t.Errorf("%s: empty %v", code, f.Empty)
+		}
+	}
+}

@@ -69,14 +69,9 @@ type Content struct {
 // for all of them. They are to have 256 KiB together; more go one by one. Each is
 // written whatever became of the others; the error is the first one's.
 func (s *Session) PutAll(ctx context.Context, files ...Content) error {
-	total := 0
-	for i := range files {
-		f := &files[i]
-		f.Size = int64(len(f.Bytes))
-		if err := checkTarget("put", f.Path, f.UID, f.GID); err != nil {
-			return err
-		}
-		total += len(f.Bytes)
+	total, err := measure(files)
+	if err != nil {
+		return err
 	}
 	if len(files) < 2 || total > mostAtOnce {
 		return s.putEach(ctx, files)
@@ -93,6 +88,25 @@ func (s *Session) PutAll(ctx context.Context, files ...Content) error {
 	if err := s.sendOrFail(ctx, frames); err != nil {
 		return s.wrap("put", err)
 	}
+	return s.allWritten(ctx, files)
+}
+
+// measure sets the files' sizes and adds them up.
+func measure(files []Content) (total int, err error) {
+	for i := range files {
+		f := &files[i]
+		f.Size = int64(len(f.Bytes))
+		if err := checkTarget("put", f.Path, f.UID, f.GID); err != nil {
+			return 0, err
+		}
+		total += len(f.Bytes)
+	}
+	return total, nil
+}
+
+// allWritten waits for the answers to requests to write files. The error is the
+// first one's.
+func (s *Session) allWritten(ctx context.Context, files []Content) error {
 	var first error
 	for i := range files {
 		err := s.written(ctx, "put", files[i].Path)

@@ -51,7 +51,7 @@ var answers = [...]struct{ last, other []wire.Type }{
 	starting:  {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
 	holding:   {last: []wire.Type{wire.TypeHeld, wire.TypeStartFailed}},
 	opening:   {last: []wire.Type{wire.TypeHeld, wire.TypeStartFailed}},
-	releasing: {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}},
+	releasing: {last: []wire.Type{wire.TypeStarted, wire.TypeStartFailed}, other: []wire.Type{wire.TypeDone}},
 	collecting: {
 		last:  []wire.Type{wire.TypeCollectEnd},
 		other: []wire.Type{wire.TypeFileBegin, wire.TypeFileData, wire.TypeFileEnd, wire.TypeFileBad, wire.TypeSkipped},
@@ -171,7 +171,7 @@ func (s *Session) begin(ctx context.Context, e exchange, request ...[]byte) erro
 	select {
 	case s.turn <- struct{}{}:
 	case <-s.dead:
-		return s.reason()
+		return unsent(s.reason())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -188,13 +188,16 @@ func (s *Session) begin(ctx context.Context, e exchange, request ...[]byte) erro
 	return nil
 }
 
+// unsent says that err was there before anything of an exchange was sent.
+func unsent(err error) error { return fmt.Errorf("%w: %w", ErrUnsent, err) }
+
 // enter checks that e may begin now and lets its answers in.
 func (s *Session) enter(e exchange) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.err != nil:
-		return s.err
+		return unsent(s.err)
 	case !s.greeted && e != greeting:
 		return errors.New("called before Handshake")
 	case (e == starting || e == holding) && (s.program.started || s.program.held):

@@ -204,6 +204,7 @@ func (s *Session) finish(f frame) error {
 		},
 		StdoutBytes: int64(m.Stdout),
 		StderrBytes: int64(m.Stderr),
+		Empty:       m.Empty,
 		Survivors:   m.Survivors,
 	})
 	return nil

@@ -35,6 +35,9 @@ func (r *run) collect(ctx context.Context) error {
 		r.result.Skipped = append(r.result.Skipped, "everything: a process of the program could not be ended")
 		return nil
 	}
+	if r.exit.Empty {
+		return nil
+	}
 	l := r.attempt.Limits
 	budget := collectBudget
 	if r.timedOut() { // its time is up already

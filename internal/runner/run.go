@@ -43,8 +43,9 @@ type run struct {
 	base    engine.Stats // what the sandbox had used when the program started
 	// expired is set by our timer before it signals the program.
 	expired atomic.Bool
-	exit    *guest.Exit // as init reported it; nil when it did not
-	staged  bool        // something is in the sandbox
+	exit    *guest.Exit     // as init reported it; nil when it did not
+	own     []guest.Content // code and input, if they are not staged yet
+	staged  bool            // something is in the sandbox
 }
 
 func newRun(a Attempt, sinks Sinks) *run {
@@ -80,49 +81,55 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 func (r *run) start(ctx context.Context, supplier *sandbox.Supplier) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.attempt.Limits.Startup, errStartup)
 	defer cancel()
-	if err := r.furnish(ctx, supplier); err != nil {
-		return cause(ctx, err)
-	}
-	box := r.box
-	if ready := r.attempt.Ready; ready != nil {
-		if err := ready(ctx); err != nil {
-			return cause(ctx, err)
+	err := r.startIn(ctx, supplier)
+	if box := r.box; r.stillborn(err) && ctx.Err() == nil {
+		r.box = nil
+		if err = supplier.Retire(box); err == nil {
+			err = r.startIn(ctx, supplier)
 		}
 	}
-	box.ForgetPeak() // of booting, or of loading a snapshot
-	var err error
-	if r.base, err = box.Stats(ctx); err != nil {
-		return cause(ctx, err)
-	}
-	if err := r.exec(ctx); err != nil {
+	if err != nil {
 		return cause(ctx, err)
 	}
 	r.clock.started = time.Now()
 	return nil
 }
 
-// furnish gets a sandbox and stages the inputs. One that waited and died before
-// anything ran in it is replaced by another.
-func (r *run) furnish(ctx context.Context, supplier *sandbox.Supplier) error {
-	for first := true; ; first = false {
-		box, err := supplier.Launch(ctx, r.request())
-		if err != nil {
-			return err
-		}
-		r.box = box
-		r.result.SandboxID = box.ID()
-		r.result.Supply = box.Supply
-		r.result.Unenforced = box.Unenforced()
-		err = r.stage(ctx)
-		died := errors.Is(err, guest.ErrLost) && box.Supply == job.SupplyPool && !r.staged
-		if err == nil || !died || !first || ctx.Err() != nil || r.lost().Cause == engine.CauseMemory {
-			return err
-		}
-		r.box = nil
-		if err := supplier.Retire(box); err != nil {
+// stillborn reports that the sandbox had waited and died before anything of the
+// attempt was in it. Another takes its place.
+func (r *run) stillborn(err error) bool {
+	if r.box == nil || r.box.Supply != job.SupplyPool || r.staged {
+		return false
+	}
+	// Code that goes with the release may have run, unless it was not sent, or not
+	// read to its end, which is when the kernel says reset (unix(7)).
+	died := errors.Is(err, guest.ErrUnsent) || errors.Is(err, guest.ErrLost) && (r.own == nil || errors.Is(err, syscall.ECONNRESET))
+	return died && r.lost().Cause != engine.CauseMemory
+}
+
+// startIn starts the program in the sandbox that the supplier gives.
+func (r *run) startIn(ctx context.Context, supplier *sandbox.Supplier) error {
+	box, err := supplier.Launch(ctx, r.request())
+	if err != nil {
+		return err
+	}
+	r.box, r.own = box, nil
+	r.result.SandboxID = box.ID()
+	r.result.Supply = box.Supply
+	r.result.Unenforced = box.Unenforced()
+	if err := r.stage(ctx); err != nil {
+		return err
+	}
+	if ready := r.attempt.Ready; ready != nil {
+		if err := ready(ctx); err != nil {
 			return err
 		}
 	}
+	box.ForgetPeak() // of booting, or of loading a snapshot
+	if r.base, err = box.Stats(ctx); err != nil {
+		return err
+	}
+	return r.exec(ctx)
 }
 
 // release destroys the sandbox: at once where something may still run in it,

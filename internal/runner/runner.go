@@ -52,7 +52,7 @@ type Attempt struct {
 	// Stdin is streamed to the program; nil is an empty one.
 	Stdin  io.Reader
 	Limits job.Limits
-	// Ready, if not nil, is called when all is staged. The program starts when
+	// Ready, if not nil, is called when all is staged or at hand. The program starts when
 	// it returns; with an error of its own the attempt ends instead.
 	Ready func(context.Context) error
 }

@@ -62,6 +62,10 @@ func (r *run) stage(ctx context.Context) error {
 		own = append(own, readable(r.codePath(), r.attempt.Code))
 	}
 	own = append(own, readable(sandbox.InputDir+"/data.json", r.input()))
+	if r.box.Held && len(r.attempt.Files) == 0 {
+		r.own = own // and goes with the release
+		return nil
+	}
 	if err := r.isStaged("code and input", r.box.Session.PutAll(ctx, own...)); err != nil {
 		return err
 	}
@@ -145,7 +149,12 @@ func (r *run) codePath() string {
 func (r *run) exec(ctx context.Context) error {
 	streams := guest.Streams{Stdin: r.attempt.Stdin, Stdout: r.stdout, Stderr: r.stderr}
 	if r.box.Held {
-		return released(r.box.Session.Release(ctx, streams))
+		err := r.box.Session.Release(ctx, streams, r.own...)
+		var file *guest.FileError
+		if err == nil || errors.As(err, &file) {
+			return r.isStaged("code and input", err)
+		}
+		return released(err)
 	}
 	args := r.args()
 	var err error

@@ -51,6 +51,17 @@ func (g *guest) collect(payload []byte) error {
 	return nil
 }
 
+// isEmpty reports whether there is nothing in a directory, and no doubt of that.
+func isEmpty(dir string) bool {
+	fd, errno := openat(-1, dir, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if errno != 0 {
+		return false
+	}
+	defer syscall.Close(fd)
+	names, more, errno := entries(fd, 1)
+	return errno == 0 && len(names) == 0 && !more
+}
+
 // walk visits the entries of the open directory dir, whose path below the root
 // is prefix, with a '/' at its end.
 func (c *collector) walk(dir int, prefix string, depth int) {

@@ -177,9 +177,16 @@ func (g *guest) lookAtGate() {
 
 // release lets the program go.
 func (g *guest) release(payload []byte) error {
+	var m wire.Release
+	if err := m.Decode(payload); err != nil {
+		return err
+	}
 	p := &g.program
-	if p.phase != held || p.gate.pipe < 0 || len(payload) != 0 {
+	if p.phase != held || p.gate.pipe < 0 {
 		return wire.ErrValue
+	}
+	if g.put < m.Puts { // of which the host has heard
+		return g.answer(wire.StartFailed{Stage: wire.StageHold, Errno: uint16(syscall.ECANCELED)}.Append(nil))
 	}
 	if g.reaper.reaped {
 		g.holdFailed(syscall.ECHILD)

@@ -11,6 +11,7 @@ type guest struct {
 	in      inbox
 	out     outbox
 	upload  upload
+	put     uint8 // how many files arrived one after the other without a fault, 255 at most
 	program program
 	reaper  reaper
 }
@@ -111,7 +112,7 @@ func (g *guest) handle(t wire.Type, payload []byte) error {
 	case wire.TypeMkdir:
 		return g.mkdir(payload)
 	case wire.TypePutBegin, wire.TypePutData, wire.TypePutAbort:
-		return g.put(t, payload)
+		return g.putFrame(t, payload)
 	case wire.TypeRun, wire.TypeArg, wire.TypeEnv:
 		return g.gather(t, payload)
 	case wire.TypeStdin, wire.TypeStdinEOF:

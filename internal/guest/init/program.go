@@ -227,6 +227,7 @@ func (g *guest) watch() {
 	end.WallNanos = uint64(end.WallNanos - uint64(p.started))
 	end.Stdout, end.Stderr = p.outputs[0].total, p.outputs[1].total
 	end.Survivors = !g.reaper.childless
+	end.Empty = isEmpty("/output")
 	p.gate.lessWarmUp(&end)
 	g.out.add(end.Append(nil))
 	p.phase = exited

@@ -18,7 +18,7 @@ type upload struct {
 	errno  syscall.Errno // the first thing that went wrong
 }
 
-func (g *guest) put(t wire.Type, payload []byte) error {
+func (g *guest) putFrame(t wire.Type, payload []byte) error {
 	u := &g.upload
 	switch {
 	case t == wire.TypePutBegin && !u.active:
@@ -38,6 +38,11 @@ func (g *guest) put(t wire.Type, payload []byte) error {
 		return nil
 	}
 	errno := u.finish()
+	if errno != 0 {
+		g.put = 0
+	} else if g.put < 255 {
+		g.put++
+	}
 	return g.answer(wire.Done{Errno: uint16(errno)}.Append(nil))
 }
 

@@ -56,7 +56,7 @@ const (
 	TypeSignal   Type = 0x0c
 	TypeCollect  Type = 0x0d
 	TypeShutdown Type = 0x0e // empty
-	TypeRelease  Type = 0x0f // empty: a held program gets its script
+	TypeRelease  Type = 0x0f
 	TypeOpen     Type = 0x10 // empty: a held program opens its script
 )
 

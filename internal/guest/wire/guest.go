@@ -172,6 +172,7 @@ type Exited struct {
 	WallNanos      uint64 // exec to exit, monotonic
 	Stdout, Stderr uint64 // bytes written, the dropped ones included
 	Survivors      bool   // something could not be killed in time
+	Empty          bool   // there is nothing in /output, hidden things included
 }
 
 func (m Exited) Append(dst []byte) []byte {
@@ -181,12 +182,13 @@ func (m Exited) Append(dst []byte) []byte {
 		e.u64(v)
 	}
 	e.flag(m.Survivors)
+	e.flag(m.Empty)
 	return e.end()
 }
 
 func (m *Exited) Decode(p []byte) error {
 	d := decoder{b: p}
 	*m = Exited{Status: d.u32(), UserNanos: d.u64(), SystemNanos: d.u64(), MaxRSS: d.u64(), WallNanos: d.u64(),
-		Stdout: d.u64(), Stderr: d.u64(), Survivors: d.flag()}
+		Stdout: d.u64(), Stderr: d.u64(), Survivors: d.flag(), Empty: d.flag()}
 	return d.err()
 }

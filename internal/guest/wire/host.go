@@ -150,6 +150,22 @@ func (m *Run) check() error {
 	return nil
 }
 
+// Release gives a held program its script, if at least the last Puts files that
+// were put went well.
+type Release struct{ Puts uint8 }
+
+func (m Release) Append(dst []byte) []byte {
+	e := begin(dst, TypeRelease)
+	e.u8(m.Puts)
+	return e.end()
+}
+
+func (m *Release) Decode(p []byte) error {
+	d := decoder{b: p}
+	*m = Release{Puts: d.u8()}
+	return d.err()
+}
+
 // Discard drops a stream from now on; it is still counted.
 type Discard struct{ Stream Stream }
 

@@ -19,6 +19,7 @@ func messages() map[Type]message {
 		TypeDone: new(Done), TypeStarted: new(Started), TypeStartFailed: new(StartFailed), TypeStdinCredit: new(StdinCredit),
 		TypeExited: new(Exited), TypeFileBegin: new(FileBegin), TypeFileBad: new(FileBad), TypeSkipped: new(Skipped),
 		TypeCollectEnd: new(CollectEnd), TypeFatal: new(Fatal), TypeHeld: new(Held),
+		TypeRelease: new(Release),
 	}
 }
 
