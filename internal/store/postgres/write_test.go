@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/internal/entry"
 	"github.com/takovm/tako/internal/store/internal/sqlstore"
 	"github.com/takovm/tako/internal/store/postgres/pgtest"
 )
@@ -71,6 +73,29 @@ func TestDeadlock(t *testing.T) {
 	}
 	if len(runs) != 3 {
 		t.Errorf("%d runs", len(runs))
+	}
+}
+
+// A clock that was set back keeps no job waiting that may run.
+func TestClockSetBack(t *testing.T) {
+	s, d := openBoth(t, pgtest.NewDatabase(t), Options{})
+	r := job.Record{ID: "r", Request: job.Request{Priority: 2}}
+	if _, err := s.Submit(t.Context(), []job.Record{r}, 0); err != nil {
+		t.Fatal(err)
+	}
+	err := d.Write(t.Context(), func(ctx context.Context, tx sqlstore.Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE river_job SET scheduled_at = scheduled_at + interval '1 hour' WHERE state = 'available'")
+		if err != nil || n != 1 {
+			return fmt.Errorf("%d entries, %w", n, err)
+		}
+		taken, err := tx.TakeEntries(ctx, entry.QueueOf(""), 1)
+		if len(taken) != 1 {
+			t.Errorf("%d entries were taken", len(taken))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	maxWorkers = 10_000
 	// pollInterval finds entries whose notification was lost.
 	pollInterval = time.Second
+	// clockDifference is how far ahead the time of an available entry may be.
+	clockDifference = 24 * time.Hour
 	// cooldown is River's least time between two fetches.
 	cooldown = time.Millisecond
 )
@@ -129,8 +131,9 @@ func QueueOf(owner string) string {
 // Take locks up to n entries of a queue that may run, the most urgent first, in
 // the caller's transaction: nobody else gets them.
 func (q *Queue[T]) Take(ctx context.Context, tx T, queue string, n int) ([]Taken, error) {
-	// By the clock that River inserts with: the database's may be behind it.
-	now := time.Now()
+	// What is available may run, whatever its time says: the clock of whoever made
+	// it, the database's and this one's differ, and any may be set back.
+	now := time.Now().Add(clockDifference)
 	res, err := q.driver.UnwrapExecutor(tx).JobGetAvailable(ctx, &riverdriver.JobGetAvailableParams{
 		ClientID: q.client.ID(), MaxAttemptedBy: 1, MaxToLock: n, Now: &now, Queue: queue,
 	})
