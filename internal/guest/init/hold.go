@@ -36,7 +36,7 @@ type gate struct {
 	dir    int // of the script
 	name   string
 	asleep int  // how many looks have found the program so
-	pipe   int  // init's end, once the program has opened it
+	pipe   int  // init's end, once the program may open it
 	open   bool // released: the script is on its way from the file to the pipe
 	script int  // the file
 	size   int64
@@ -62,27 +62,35 @@ func (g *gate) make(script string) syscall.Errno {
 	return errno
 }
 
-// reached reports whether the program has opened the pipe: only then can it be
-// opened for writing. Its name is free then.
-func (g *gate) reached() (bool, syscall.Errno) {
-	fd, errno := openat(g.dir, g.name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
-	switch errno {
-	case 0:
-	case syscall.ENXIO:
-		return false, 0
-	default:
-		return false, errno
-	}
-	var st syscall.Stat_t
-	errno = errnoOf(syscall.Fstat(fd, &st))
-	if errno == 0 && st.Mode&syscall.S_IFMT != syscall.S_IFIFO {
-		errno = syscall.EEXIST // somebody put a file there too early
-	}
+// unlock opens the pipe for writing, upon which the program can open it. A
+// pipe that nobody reads cannot be opened for that alone, and trying until
+// somebody does would, in gVisor, let the program in at a moment at which the
+// attempt that fails is still open: it would read the end of its script.
+func (g *gate) unlock() syscall.Errno {
+	both, errno := openat(g.dir, g.name, syscall.O_RDWR|syscall.O_NONBLOCK, 0)
 	if errno != 0 {
-		syscall.Close(fd)
-		return false, errno
+		return errno
 	}
-	g.pipe = fd
+	defer syscall.Close(both)
+	var st syscall.Stat_t
+	if errno := errnoOf(syscall.Fstat(both, &st)); errno != 0 {
+		return errno
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		return syscall.EEXIST // somebody put a file there too early
+	}
+	g.pipe, errno = openat(g.dir, g.name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	return errno
+}
+
+// reached reports whether the program has opened the pipe: there is a reader.
+// The pipe's name is free then.
+func (g *gate) reached() (bool, syscall.Errno) {
+	fds := [1]pollFD{{fd: int32(g.pipe), events: pollOut}}
+	poll(fds[:], 0)
+	if fds[0].revents != pollOut { // with nobody to read it, it is in error
+		return false, 0
+	}
 	return true, unlinkat(g.dir, g.name, 0)
 }
 
@@ -239,6 +247,11 @@ func (g *guest) open(payload []byte) error {
 	p := &g.program
 	if p.phase != held || p.gate.pipe >= 0 || len(payload) != 0 {
 		return wire.ErrValue
+	}
+	if errno := p.gate.unlock(); errno != 0 {
+		p.gate.pipe = -1
+		g.holdFailed(errno)
+		return nil
 	}
 	p.phase = opening
 	return nil
