@@ -42,7 +42,7 @@ func (s *Session) Release(ctx context.Context, streams Streams, files ...Content
 	if err != nil {
 		return err
 	}
-	if total > mostAtOnce || len(files) > math.MaxUint8 {
+	if total > MostAtOnce || len(files) > math.MaxUint8 {
 		if err := s.PutAll(ctx, files...); err != nil {
 			return err
 		}

@@ -129,6 +129,9 @@ func (s *Session) startAnswer(ctx context.Context, path string) error {
 		var m wire.Held
 		return s.decode(f, &m)
 	}
+	if f.kind != wire.TypeStarted {
+		return s.fail(violation(f.kind, "a start was to be answered"))
+	}
 	var m wire.Started
 	return s.decode(f, &m)
 }

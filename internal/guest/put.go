@@ -56,8 +56,8 @@ func (s *Session) Put(ctx context.Context, f File, r io.Reader) error {
 	return answer
 }
 
-// mostAtOnce bounds what PutAll takes, in bytes.
-const mostAtOnce = 256 << 10
+// MostAtOnce bounds what PutAll and Release send at once, in bytes.
+const MostAtOnce = 256 << 10
 
 // Content is a file with its bytes.
 type Content struct {
@@ -73,7 +73,7 @@ func (s *Session) PutAll(ctx context.Context, files ...Content) error {
 	if err != nil {
 		return err
 	}
-	if len(files) < 2 || total > mostAtOnce {
+	if len(files) < 2 || total > MostAtOnce {
 		return s.putEach(ctx, files)
 	}
 	if err := s.begin(ctx, writing); err != nil {
@@ -187,6 +187,9 @@ func (s *Session) written(ctx context.Context, op, path string) error {
 	f, err := s.next(ctx)
 	if err != nil {
 		return s.wrap(op, err)
+	}
+	if f.kind != wire.TypeDone {
+		return s.wrap(op, s.fail(violation(f.kind, "a file was to be answered")))
 	}
 	var m wire.Done
 	if err := s.decode(f, &m); err != nil {

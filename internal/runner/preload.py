@@ -18,7 +18,7 @@ def preload(names):
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
-        os._exit(70)  # the sandbox is not saved
+        os._exit(70)  # the sandbox is not saved, or not used
     for fd, copy in enumerate(kept, 1):
         os.dup2(copy, fd)
         os.close(copy)

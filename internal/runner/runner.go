@@ -53,7 +53,8 @@ type Attempt struct {
 	Stdin  io.Reader
 	Limits job.Limits
 	// Ready, if not nil, is called when all is staged or at hand. The program starts when
-	// it returns; with an error of its own the attempt ends instead.
+	// it returns; with an error of its own the attempt ends instead. It is called
+	// again where another sandbox takes the place of one that has died.
 	Ready func(context.Context) error
 }
 

@@ -62,7 +62,7 @@ func (r *run) stage(ctx context.Context) error {
 		own = append(own, readable(r.codePath(), r.attempt.Code))
 	}
 	own = append(own, readable(sandbox.InputDir+"/data.json", r.input()))
-	if r.box.Held && len(r.attempt.Files) == 0 {
+	if r.box.Held && len(r.attempt.Files) == 0 && len(r.attempt.Code)+len(r.input()) <= guest.MostAtOnce {
 		r.own = own // and goes with the release
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/environment"
@@ -117,14 +118,21 @@ func (s *Supplier) freeze(ctx context.Context, r Request, dir string) (err error
 	return err
 }
 
-// open has the program that is held in a clone open its script.
+// openTime is how long a clone's program may take to open its script, which takes
+// milliseconds unless it was saved while it did something else.
+const openTime = 5 * time.Second
+
+// open has the program that is held in a clone open its script. One that cannot
+// is the snapshot's fault.
 func (b *Sandbox) open(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
 	err := errors.New("no program is held in it")
 	if b.Held {
-		err = b.Session.Open(ctx)
+		err = b.Session.Open(limited)
 	}
 	if err != nil {
-		return errors.Join(err, b.Destroy())
+		return job.Errorf(job.KindEngine, "%w", errors.Join(err, b.Destroy()))
 	}
 	return nil
 }

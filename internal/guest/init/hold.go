@@ -83,8 +83,8 @@ func (g *gate) unlock() syscall.Errno {
 	return errno
 }
 
-// reached reports whether the program has opened the pipe: there is a reader.
-// The pipe's name is free then.
+// reached reports whether the program opens the pipe, or has: there is a reader,
+// which needs the pipe's name no more.
 func (g *gate) reached() (bool, syscall.Errno) {
 	fds := [1]pollFD{{fd: int32(g.pipe), events: pollOut}}
 	poll(fds[:], 0)

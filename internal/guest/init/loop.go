@@ -38,8 +38,12 @@ func (g *guest) serve() {
 			end(exitDone)
 		}
 		g.interest(&fds)
-		ready := poll(fds[:], g.program.timeout())
-		if !ready || fds[pollReaper].revents != 0 {
+		timeout := g.program.timeout()
+		if g.reaper.more {
+			timeout = 0
+		}
+		ready := poll(fds[:], timeout)
+		if !ready || g.reaper.more || fds[pollReaper].revents != 0 {
 			g.reaper.look()
 		}
 		if fds[pollControl].revents != 0 && !g.in.fill() {

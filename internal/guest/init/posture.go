@@ -76,7 +76,7 @@ func hideDescriptors() syscall.Errno {
 }
 
 // dropCapabilities empties this thread's bounding, ambient and inheritable
-// sets. The program is forked from this thread; the others never exec.
+// sets. There is no other thread.
 func dropCapabilities() syscall.Errno {
 	for c := uintptr(0); c <= lastCap; c++ {
 		if errno := prctl(prCapbsetDrop, c, 0); errno == syscall.EINVAL && c > 0 {

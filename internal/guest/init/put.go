@@ -98,9 +98,7 @@ func (u *upload) write(b []byte) {
 // finish gives the file its owner and mode, or removes what is there of it.
 func (u *upload) finish() syscall.Errno {
 	if u.fd >= 0 {
-		if u.ask.UID != 0 || u.ask.GID != 0 { // what init makes is root's
-			u.fail(errnoOf(syscall.Fchown(u.fd, int(u.ask.UID), int(u.ask.GID))))
-		}
+		u.fail(errnoOf(syscall.Fchown(u.fd, int(u.ask.UID), int(u.ask.GID))))
 		u.fail(errnoOf(syscall.Fchmod(u.fd, u.ask.Mode&0o777)))
 		u.fail(errnoOf(syscall.Close(u.fd)))
 		if u.errno != 0 {

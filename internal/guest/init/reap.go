@@ -12,6 +12,9 @@ const (
 	sfdNonblock = syscall.O_NONBLOCK
 
 	sigBlock = 0 // SIG_BLOCK
+
+	// reapBatch is how many children are reaped in one turn of the loop.
+	reapBatch = 256
 )
 
 // childDied is the set of signals that has SIGCHLD in it alone.
@@ -23,7 +26,8 @@ const childDied = uint64(1) << (syscall.SIGCHLD - 1)
 type reaper struct {
 	bell int // a signalfd that can be read when a child has died
 
-	pid       int // the program
+	more      bool // there was no time to look at all of them
+	pid       int  // the program
 	reaped    bool
 	childless bool
 	end       wire.Exited // WallNanos is the clock's reading at the exit
@@ -42,14 +46,16 @@ func (r *reaper) listen() syscall.Errno {
 	return errno
 }
 
-// look reaps whatever is dead.
+// look reaps what is dead, a batch at most: however fast a program makes orphans,
+// the loop has more to do.
 func (r *reaper) look() {
+	var info [128]byte
+	read(r.bell, info[:]) // one is all there is: the signal does not queue
+	r.more = false
 	if r.pid == 0 {
 		return
 	}
-	var info [128]byte
-	read(r.bell, info[:]) // one is all there is: the signal does not queue
-	for {
+	for range reapBatch {
 		var status syscall.WaitStatus
 		var usage syscall.Rusage
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG|waitAll, &usage)
@@ -64,6 +70,7 @@ func (r *reaper) look() {
 			r.count(pid, status, &usage)
 		}
 	}
+	r.more = true
 }
 
 func (r *reaper) count(pid int, status syscall.WaitStatus, usage *syscall.Rusage) {
