@@ -13,7 +13,7 @@ var (
 	// from the other side.
 	ErrLost = errors.New("the connection to the sandbox is lost")
 	// ErrUnsent is wrapped by errors of calls that found the session ended: the
-	// sandbox has seen nothing of them.
+	// sandbox has seen nothing of them, or of a Release the files at most.
 	ErrUnsent = errors.New("nothing was sent")
 	// ErrClosed is wrapped by every error of a session after Close.
 	ErrClosed = errors.New("the session is closed")

@@ -53,11 +53,7 @@ func (s *Session) Release(ctx context.Context, streams Streams, files ...Content
 	}
 	defer s.done()
 	s.attach(streams)
-	var frames []byte
-	for i := range files {
-		frames = files[i].append(frames)
-	}
-	if err := s.sendOrFail(ctx, wire.Release{Puts: uint8(len(files))}.Append(frames)); err != nil {
+	if err := s.sendOrFail(ctx, wire.Release{Puts: uint8(len(files))}.Append(framesOf(files))); err != nil {
 		return s.wrap("release", err)
 	}
 	put := s.allWritten(ctx, files)

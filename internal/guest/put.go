@@ -81,11 +81,7 @@ func (s *Session) PutAll(ctx context.Context, files ...Content) error {
 	}
 	defer s.done()
 	s.expect(len(files) - 1)
-	var frames []byte
-	for i := range files {
-		frames = files[i].append(frames)
-	}
-	if err := s.sendOrFail(ctx, frames); err != nil {
+	if err := s.sendOrFail(ctx, framesOf(files)); err != nil {
 		return s.wrap("put", err)
 	}
 	return s.allWritten(ctx, files)
@@ -132,14 +128,13 @@ func (f *File) begin() wire.PutBegin {
 	return wire.PutBegin{Path: f.Path, Mode: uint32(f.Mode.Perm()), UID: uint32(f.UID), GID: uint32(f.GID), Size: uint64(f.Size)}
 }
 
-// append adds the frames of a file.
-func (c *Content) append(frames []byte) []byte {
-	frames = c.begin().Append(frames)
-	for piece := range slices.Chunk(c.Bytes, wire.MaxPayload) {
-		at := len(frames)
-		frames = append(frames, make([]byte, wire.HeaderSize)...)
-		wire.PutHeader(frames[at:], wire.TypePutData, len(piece))
-		frames = append(frames, piece...)
+// framesOf puts files, one after the other.
+func framesOf(files []Content) (frames []byte) {
+	for i := range files {
+		frames = files[i].begin().Append(frames)
+		for piece := range slices.Chunk(files[i].Bytes, wire.MaxPayload) {
+			frames = wire.AppendRaw(frames, wire.TypePutData, piece)
+		}
 	}
 	return frames
 }

@@ -249,7 +249,6 @@ func (g *guest) open(payload []byte) error {
 		return wire.ErrValue
 	}
 	if errno := p.gate.unlock(); errno != 0 {
-		p.gate.pipe = -1
 		g.holdFailed(errno)
 		return nil
 	}

@@ -39,7 +39,6 @@ type program struct {
 	bytes   int // of args and env
 	pid     int
 	started int64 // monotonic, nanoseconds
-	ended   int64 // when the program had exited
 	stdin   stdin
 	outputs [2]output
 	turn    int // which output is looked at first
@@ -205,14 +204,11 @@ func (g *guest) watch() {
 	case p.phase == running && g.reaper.reaped:
 		p.phase = ending
 		p.stdin.close()
-		if !g.reaper.childless {
-			p.ended = now()
-			syscall.Kill(-1, syscall.SIGKILL)
-		}
 	case p.phase != ending:
 		return
 	}
-	if !g.reaper.childless && now()-p.ended < killBound {
+	end := g.reaper.end
+	if !g.reaper.childless && now()-int64(end.WallNanos) < killBound {
 		syscall.Kill(-1, syscall.SIGKILL)
 		return
 	}
@@ -223,7 +219,6 @@ func (g *guest) watch() {
 		}
 	}
 	// Behind the last output there is always room for this.
-	end := g.reaper.end
 	end.WallNanos = uint64(end.WallNanos - uint64(p.started))
 	end.Stdout, end.Stderr = p.outputs[0].total, p.outputs[1].total
 	end.Survivors = !g.reaper.childless

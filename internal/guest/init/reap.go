@@ -8,9 +8,6 @@ import (
 )
 
 const (
-	sfdCloexec  = syscall.O_CLOEXEC
-	sfdNonblock = syscall.O_NONBLOCK
-
 	sigBlock = 0 // SIG_BLOCK
 
 	// reapBatch is how many children are reaped in one turn of the loop.
@@ -41,7 +38,7 @@ func (r *reaper) listen() syscall.Errno {
 		return errno
 	}
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&set)), 8,
-		sfdCloexec|sfdNonblock, 0, 0)
+		syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0, 0)
 	r.bell = int(fd)
 	return errno
 }

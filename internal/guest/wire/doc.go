@@ -21,8 +21,14 @@
 //	Mkdir                              -> Done
 //	PutBegin PutData... | PutAbort     -> Done, after Size bytes or the abort
 //	Run Arg... Env...                  -> Started | StartFailed
+//	Run Arg... Env..., with a Hold     -> Held | StartFailed
+//	Open                               -> Held | StartFailed
+//	Release                            -> Started | StartFailed
 //	Collect                            -> (FileBegin FileData... (FileEnd | FileBad) | Skipped)... CollectEnd
 //	Stdin StdinEOF Discard Signal Shutdown: no answer
+//
+// A host that knows what it wants need not wait for one answer before it asks for
+// more: several puts, and a Release behind them, are answered in their order.
 //
 // A program that was started sends Stdout, Stderr, StdinCredit and StdinClosed
 // at any time and ends with one Exited. Fatal may come at any time and is the

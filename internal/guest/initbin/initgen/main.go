@@ -25,9 +25,6 @@ import (
 	"strings"
 )
 
-// toolchain builds init, always: its bytes are committed.
-const toolchain = "go1.26.8"
-
 // replaced are pieces of runtime/proc.go. The main goroutine is not locked to its
 // thread while the runtime starts: waiting there for another goroutine, it would
 // have a second thread made.
@@ -56,18 +53,22 @@ func build(out string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	overlay, err := patch(dir)
+	golang, err := toolchain()
 	if err != nil {
 		return err
 	}
-	_, err = golang("build", "-overlay="+overlay, "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out,
+	overlay, err := patch(golang, dir)
+	if err != nil {
+		return err
+	}
+	_, err = golang.run("build", "-overlay="+overlay, "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out,
 		"github.com/takovm/tako/internal/guest/init")
 	return err
 }
 
 // patch writes the runtime's file as it is to be, and the overlay that names it.
-func patch(dir string) (overlay string, err error) {
-	root, err := golang("env", "GOROOT")
+func patch(golang version, dir string) (overlay string, err error) {
+	root, err := golang.run("env", "GOROOT")
 	if err != nil {
 		return "", err
 	}
@@ -95,11 +96,31 @@ func patch(dir string) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, data, 0o600)
 }
 
-// golang runs the go command for where init runs.
-func golang(args ...string) (string, error) {
+// version is a Go toolchain by name.
+type version string
+
+// toolchain is the one that go.mod names. It builds init, whichever is installed:
+// init's bytes are committed.
+func toolchain() (version, error) {
+	text, err := version("local").run("mod", "edit", "-json")
+	if err != nil {
+		return "", err
+	}
+	var mod struct{ Toolchain version }
+	if err := json.Unmarshal([]byte(text), &mod); err != nil {
+		return "", fmt.Errorf("reading go.mod: %w", err)
+	}
+	if mod.Toolchain == "" {
+		return "", errors.New("go.mod names no toolchain")
+	}
+	return mod.Toolchain, nil
+}
+
+// run runs the go command for where init runs.
+func (v version) run(args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOEXPERIMENT=", "GOFLAGS=",
-		"GOTOOLCHAIN="+toolchain)
+		"GOTOOLCHAIN="+string(v))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
