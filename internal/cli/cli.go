@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -36,18 +37,21 @@ const (
 	exitPipe        = 141 // nobody reads standard output any more, as a shell has it
 )
 
-// errPipe is why a run ends when standard output is a pipe that was closed.
-var errPipe = errors.New("standard output was closed")
+// errPipe is why a run ends when its output goes to a pipe that was closed.
+var errPipe = errors.New("nobody reads the output any more")
 
 // Streams are the process's standard streams. They are passed around because
 // the engine needs os.Stdin, os.Stdout and os.Stderr for itself.
 type Streams struct {
-	In, Out, Err *os.File
+	In  *os.File
+	Out io.Writer
+	Err *os.File
 }
 
 // app is what the commands share.
 type app struct {
 	streams    Streams
+	cancel     context.CancelCauseFunc // of the commands' context
 	configPath string
 }
 
@@ -66,9 +70,10 @@ func usageError(format string, args ...any) error {
 
 // Main runs the command line and returns the exit code of the process.
 func Main(args []string, streams Streams) int {
-	ctx, stop := interruptible()
+	ctx, cancel, stop := interruptible()
 	defer stop()
-	a := &app{streams: streams}
+	streams.Out = untilClosed{streams.Out, cancel}
+	a := &app{streams: streams, cancel: cancel}
 	root := a.newRootCommand()
 	root.SetArgs(spellOut(args))
 	root.SetIn(streams.In)
@@ -99,44 +104,55 @@ func spellOut(args []string) []string {
 }
 
 // interruptible returns a context that ends at SIGINT, SIGTERM or SIGHUP with
-// the cause runner.ErrOperator, at SIGPIPE with errPipe. A second signal ends the process at once; its
-// sandboxes die with it.
-func interruptible() (context.Context, func()) {
+// the cause runner.ErrOperator, and what ends it with another one. A second
+// signal ends the process at once; its sandboxes die with it.
+func interruptible() (context.Context, context.CancelCauseFunc, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE} {
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(sig) { // nohup, a shell's background jobs
 			signal.Notify(signals, sig)
 		}
 	}
+	// Writing where nobody reads is an error of that write, also on standard
+	// output and error, where the runtime would end the process. The signal says
+	// no more than that, and not which of them it was.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		select {
-		case sig := <-signals:
-			if sig == syscall.SIGPIPE {
-				cancel(errPipe)
-			} else {
-				cancel(runner.ErrOperator)
-			}
+		case <-signals:
+			cancel(runner.ErrOperator)
 		case <-done:
 			return
 		}
-		for {
-			select {
-			case sig := <-signals:
-				if sig != syscall.SIGPIPE {
-					os.Exit(exitInterrupted)
-				}
-			case <-done:
-				return
-			}
+		select {
+		case <-signals:
+			os.Exit(exitInterrupted)
+		case <-done:
 		}
 	}()
-	return ctx, func() {
+	return ctx, cancel, func() {
 		signal.Stop(signals)
+		signal.Stop(pipe)
 		close(done)
 		cancel(nil)
 	}
+}
+
+// untilClosed is output: when nobody reads it any more, what is done for it ends.
+type untilClosed struct {
+	io.Writer
+	cancel context.CancelCauseFunc
+}
+
+func (w untilClosed) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		w.cancel(errPipe)
+	}
+	return n, err
 }
 
 // report prints err, if it has something to say, and returns its exit code.

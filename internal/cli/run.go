@@ -112,7 +112,7 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 	}
 	sinks := runner.Sinks{Keep: o.json}
 	if !o.json {
-		sinks.Stdout, sinks.Stderr = a.streams.Out, a.streams.Err
+		sinks.Stdout, sinks.Stderr = a.streams.Out, untilClosed{a.streams.Err, a.cancel}
 	}
 	if o.outputDir != "" {
 		out, err := openOutput(o.outputDir)
