@@ -2,9 +2,6 @@ package benchmark
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -74,59 +71,4 @@ func (s *session) idle(ctx context.Context, v *server) error {
 		s.report.IdleMB = float64(pool.Memory) / float64(pool.Ready) / (1 << 20)
 	}
 	return err
-}
-
-// loop is one of clients that ask again as soon as they are answered.
-type loop struct {
-	clients, requests int
-	request           request
-}
-
-func (v *server) closedLoop(ctx context.Context, name string, l loop) (Row, error) {
-	t := &tally{row: Row{Name: name, Clients: l.clients}}
-	if _, err := v.settled(ctx); err != nil {
-		return t.row, err
-	}
-	before, err := processorTime(v.cmd.Process.Pid)
-	if err != nil {
-		return t.row, err
-	}
-	begun := time.Now()
-	l.run(ctx, v, t)
-	took := time.Since(begun)
-	if ctx.Err() != nil {
-		return t.row, context.Cause(ctx)
-	}
-	if _, err := v.settled(ctx); err != nil { // until what was done is removed, and counted
-		return t.row, err
-	}
-	after, err := processorTime(v.cmd.Process.Pid)
-	if err != nil {
-		return t.row, fmt.Errorf("reading tako's processor time: %w", err)
-	}
-	if n := len(t.jobs); n > 0 {
-		t.row.PerSecond = float64(n) / took.Seconds()
-		t.row.CPU = (after - before).Seconds() * 1000 / float64(n)
-	}
-	return t.finish(ctx, v)
-}
-
-func (l loop) run(ctx context.Context, v *server, t *tally) {
-	var left atomic.Int64
-	left.Store(int64(l.requests))
-	var all sync.WaitGroup
-	for range l.clients {
-		all.Go(func() {
-			for left.Add(-1) >= 0 && ctx.Err() == nil {
-				asked := time.Now()
-				id, err := v.execute(ctx, l.request)
-				took := time.Since(asked)
-				if ctx.Err() != nil {
-					return
-				}
-				t.add(took, id, err)
-			}
-		})
-	}
-	all.Wait()
 }

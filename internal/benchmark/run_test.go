@@ -28,19 +28,24 @@ func TestRun(t *testing.T) {
 	}
 	rows := map[string]Row{}
 	for _, row := range r.Rows {
-		rows[row.Name] = row
+		rows[fmt.Sprintf("%s %d", row.Name, row.Clients)] = row
 		if row.Missing == "" && (row.Failed > 0 || row.P50 <= 0 || row.P99 < row.P50 || row.Ratio <= 0) {
 			t.Errorf("%+v", row)
 		}
 	}
 	for name, supply := range map[string]string{"pool": Pool, "restored": Restore, "cold": Cold} {
-		if row := rows[name+", paced"]; row.Supplies[supply].Jobs != 3 || row.Python <= 0 || row.ProgramMB <= 0 {
+		if row := rows[name+", paced 1"]; row.Supplies[supply].Jobs != 3 || row.Python <= 0 || row.ProgramMB <= 0 {
 			t.Errorf("%+v", row)
 		}
-		if row := rows[name+", first output"]; row.Supplies[supply].Jobs != 2 {
+		if row := rows[name+", first output 1"]; row.Supplies[supply].Jobs != 2 {
 			t.Errorf("%+v", row)
 		}
-		if row := rows[name+", closed loop"]; row.PerSecond <= 0 || row.CPU <= 0 || row.Jobs != 4 || row.Clients != 2 {
+		for kind, jobs := range map[string]int{"paced": 4, "first output": 2} {
+			if row := rows[name+", "+kind+" 2"]; row.Jobs != jobs || row.PerSecond <= 0 || row.CPU <= 0 {
+				t.Errorf("%+v", row)
+			}
+		}
+		if row := rows[name+", closed loop 2"]; row.PerSecond <= 0 || row.CPU <= 0 || row.Jobs != 4 || row.Clients != 2 {
 			t.Errorf("%+v", row)
 		}
 	}
@@ -61,7 +66,7 @@ func TestPeak(t *testing.T) {
 
 // Given up anywhere, it leaves nothing either.
 func TestRunIsGivenUp(t *testing.T) {
-	for _, at := range []string{"the start of a server", "pool, first output", "pool, closed loop of 20"} {
+	for _, at := range []string{"the start of a server", "pool, first output", "pool, closed loop, 20 clients", "pool, paced, 20 clients"} {
 		t.Run(at, func(t *testing.T) {
 			tmp := t.TempDir()
 			t.Setenv("TMPDIR", tmp)

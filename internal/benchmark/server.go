@@ -78,15 +78,16 @@ func (s *session) start(ctx context.Context, pool bool) (*server, error) {
 	listening := make(chan string, 1)
 	go func() {
 		defer close(listening)
-		var said strings.Builder
+		var said string // the end of it
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			if url, ok := strings.CutPrefix(lines.Text(), "tako: listening on "); ok {
 				listening <- url
-			} else if said.Len() < 2000 {
-				said.WriteString(lines.Text() + "; ")
+			} else {
+				said += lines.Text() + "; "
+				said = said[max(0, len(said)-2000):]
 			}
 		}
-		v.said <- said.String()
+		v.said <- said
 	}()
 	url, ok := <-listening
 	if !ok {

@@ -73,7 +73,17 @@ func (s *session) compare() {
 	}
 }
 
-func (s *session) add(r Row) { s.report.Rows = append(s.report.Rows, r) }
+// add puts a row behind those of its name.
+func (s *session) add(r Row) {
+	rows := &s.report.Rows
+	at := len(*rows)
+	for i, other := range *rows {
+		if other.Name == r.Name {
+			at = i + 1
+		}
+	}
+	*rows = slices.Insert(*rows, at, r)
+}
 
 // pooled measures a server whose sandboxes wait.
 func (s *session) pooled(ctx context.Context) error {
@@ -87,7 +97,7 @@ func (s *session) pooled(ctx context.Context) error {
 		if err := s.idle(ctx, srv); err != nil {
 			return err
 		}
-		return s.closedLoops(ctx, srv, "pool, closed loop", request{})
+		return s.several(ctx, srv, "pool", request{})
 	})
 }
 
@@ -112,7 +122,7 @@ func (s *session) unpooled(ctx context.Context) error {
 			if err := s.one(ctx, srv, kind.name, kind.request); err != nil {
 				return err
 			}
-			if err := s.closedLoops(ctx, srv, kind.name+", closed loop", kind.request); err != nil {
+			if err := s.several(ctx, srv, kind.name, kind.request); err != nil {
 				return err
 			}
 		}
@@ -143,16 +153,43 @@ func (s *session) with(ctx context.Context, pool bool, do func(*server) error) (
 	return do(srv)
 }
 
-func (s *session) closedLoops(ctx context.Context, srv *server, name string, q request) error {
+// several measures what several clients see: in closed loops, and at half the
+// rate that those came to, which the server has time for.
+func (s *session) several(ctx context.Context, srv *server, name string, q request) error {
+	var most float64
 	for _, n := range s.Clients {
-		s.Say(fmt.Sprintf("%s of %d", name, n))
-		r, err := srv.closedLoop(ctx, name, loop{clients: n, requests: max(s.Requests, 2*n), request: q})
+		r, err := s.under(ctx, srv, name+", closed loop", load{clients: n, asks: max(s.Requests, 2*n), ask: srv.answers(q)})
 		if err != nil {
 			return err
 		}
-		s.add(r)
+		most = max(most, r.PerSecond)
+	}
+	if most == 0 {
+		return nil // nothing but failures, which the rows tell
+	}
+	for _, n := range s.Clients {
+		if n == 1 {
+			continue // was measured at the server's rest
+		}
+		l := load{clients: n, asks: s.Requests, rate: most / 2, ask: srv.answers(q)}
+		if _, err := s.under(ctx, srv, name+", paced", l); err != nil {
+			return err
+		}
+		l.asks, l.ask = (s.Requests+1)/2, srv.firstOutputs(q)
+		if _, err := s.under(ctx, srv, name+", first output", l); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func (s *session) under(ctx context.Context, srv *server, name string, l load) (Row, error) {
+	s.Say(fmt.Sprintf("%s, %d clients", name, l.clients))
+	r, err := srv.under(ctx, name, l)
+	if err == nil {
+		s.add(r)
+	}
+	return r, err
 }
 
 func (s *session) data() string { return filepath.Join(s.dir, "data") }

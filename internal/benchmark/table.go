@@ -85,14 +85,16 @@ func (r *Report) uncharged() bool {
 
 // explained is how to read the table.
 const explained = `Times are a client's, over HTTP on loopback, from the request to its answer or to the first byte of output.
-Paced: one job at a time, when the server is at rest and, with a pool, a sandbox waits: for jobs that come more slowly
-than sandboxes are made, however many clients send them. Closed loop: clients that ask again at once, so that sandboxes
-are made while jobs run; of a row with jobs of several kinds, "pool hit", "restored" and "cold" are its parts.
+Closed loop: clients that ask again at once, so that sandboxes are made while jobs run. Paced and first output, several
+clients: each asks at even intervals from a moment of its own on, all together half as often as the kind's best closed
+loop was answered; who asks late because of the answer before counts that too. One client: one job at a time, when the
+server is at rest and, with a pool, a sandbox waits. Of a row with jobs of several kinds, "pool hit", "restored" and
+"cold" are its parts.
 Cold: a job with a variable of its own, for which nothing can be prepared.
-x python3: p50 over that of python3; for paced rows, of python3 run before each of the jobs, which is slower after such a
-pause than in its own row. p99 of fewer than a hundred jobs is the slowest of them.
+x python3: p50 over that of python3; for one client, paced, of python3 run before each of the jobs, which is slower after
+such a pause than in its own row. p99 of fewer than a hundred jobs is the slowest of them.
 CPU: all processor time of the server and its sandboxes, also of those that are made to wait, divided by the jobs of the
-loop; the client's is not in it. Of bubblewrap and docker it is not known: they do not wait for what they start.
+row; the client's is not in it. Of bubblewrap and docker it is not known: they do not wait for what they start.
 Peak: the most that a job's cgroup is charged for from its making to its end: its kernel, programs, page tables; files
 that sandboxes share are charged to whichever read them first. A pool hit may have waited for a sandbox nearly ready.
 `

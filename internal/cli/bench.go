@@ -26,17 +26,18 @@ on loopback:
   restored  one was made from a snapshot
   cold      one was started from nothing: the job has a variable of its own
 
-each of them paced (one job at a time, when the server is at rest), to the first
-byte of output, and in closed loops of --clients that ask again at once. Where a
-pool cannot keep up, jobs that had a sandbox from it are shown apart from others.
+each of them in closed loops of --clients that ask again at once, and paced: by
+one client when the server is at rest, by several at even intervals of their own,
+half as often altogether as the server could answer. Paced jobs are timed to their
+answer and, others, to the first byte of output. Where a pool cannot keep up, jobs
+that had a sandbox from it are shown apart from others.
 
 In the same run it times /usr/bin/python3, bubblewrap, and docker run with runc
 and with runsc (python:3-slim, which is not fetched), as far as they are
 installed. What is not is "not measured". Machines differ and are shared: read
 the figures of one run as ratios.
 
-The defaults take about two and a half minutes on two processors, --quick half a
-minute. Exit code 1 where a job failed.`
+The defaults take about five minutes on two processors, --quick half a minute. Exit code 1 where a job failed.`
 
 // bench is the flags of the command.
 type bench struct {
