@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -33,8 +34,8 @@ type Engine interface {
 	// or a sandbox that the caller has to Destroy.
 	Launch(ctx context.Context, spec Spec) (Sandbox, error)
 	// Shape names what a snapshot of a sandbox with this spec depends on: all
-	// of spec but ID, Memory and Permissive, the engine and its version, and
-	// what of this host is inside. Equal shapes are equal strings.
+	// of spec but ID, Memory, Permissive and Link, the engine and its version,
+	// and what of this host is inside. Equal shapes are equal strings.
 	Shape(spec Spec) (string, error)
 	// Restore starts a sandbox from a snapshot that was taken of a sandbox
 	// with the same shape.
@@ -87,8 +88,9 @@ type Info struct {
 	Platform string    // how it intercepts system calls: "systrap"
 }
 
-// Spec describes a sandbox. All of it but ID, Memory and Permissive is fixed in
-// a snapshot; see Engine.Shape.
+// Spec describes a sandbox. All of it but ID, Memory, Permissive and Link is
+// fixed in a snapshot, which is taken of a sandbox without a link; see
+// Engine.Shape.
 type Spec struct {
 	// ID is unique among live sandboxes: 1 to 64 of [a-z0-9-].
 	ID string
@@ -116,6 +118,22 @@ type Spec struct {
 	Tasks int
 	// Permissive launches even where a limit holds nothing.
 	Permissive bool
+	// Link is the sandbox's network beside its loopback; nil is none.
+	Link *Link
+}
+
+// Link is a sandbox's network: one interface, "eth0", whose packets go through
+// a socket to whoever has its other end.
+type Link struct {
+	// Socket keeps packets apart (SOCK_SEQPACKET): each is an IPv4 packet
+	// without a header of the link. The caller keeps its own copy.
+	Socket *os.File
+	// MTU is the largest packet, in bytes.
+	MTU int
+	// Address is the interface's, with the length of its network's prefix; all
+	// else is behind Gateway.
+	Address netip.Prefix
+	Gateway netip.Addr
 }
 
 // Tmpfs is a writable file system inside, in memory.

@@ -58,7 +58,7 @@ func Run(t *testing.T, c Config) {
 		{"CheckpointRestore", s.checkpointRestore}, {"RestoreCorrupt", s.restoreCorrupt},
 		{"RestoreHeld", s.restoreHeld}, {"Shape", s.shape},
 		{"DestroyManyTimes", s.destroyManyTimes}, {"Posture", s.posture},
-		{"PostureRestored", s.postureRestored},
+		{"PostureRestored", s.postureRestored}, {"Link", s.link},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, tt.test)

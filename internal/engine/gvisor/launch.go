@@ -71,7 +71,10 @@ func (e *Engine) start(ctx context.Context, spec engine.Spec, snapshot string) (
 	if err := e.boot(ctx, s, container.Args{
 		ID: spec.ID, Spec: oci, BundleDir: bundle, Attached: true,
 		PassFiles: map[int]*os.File{engine.InitFD: inside},
-	}, snapshot, &undo); err != nil {
+	}, &undo); err != nil {
+		return nil, err
+	}
+	if err := s.begin(ctx, spec.Link, snapshot); err != nil {
 		return nil, err
 	}
 	if err := s.watch(spec.Memory, &undo); err != nil {
@@ -176,9 +179,9 @@ func (e *Engine) config(s *sandbox) (*config.Config, error) {
 	return runscConfig(e.stateDir(), s.crashLog, !gvisorJoins, e.opts.DebugDir)
 }
 
-// boot starts the Sentry and then init. gVisor's calls know no context: when
-// ctx ends, whatever of the sandbox runs by then is killed, and they fail.
-func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snapshot string, undo *lifecycle.Undo) error {
+// boot starts the Sentry. gVisor's calls know no context: when ctx ends, whatever
+// of the sandbox runs by then is killed, and they fail.
+func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, undo *lifecycle.Undo) error {
 	if s.group != nil && os.Geteuid() == 0 && e.opts.Cgroups.Version == 1 {
 		if err := s.group.Chown(nobody); err != nil {
 			return err
@@ -204,14 +207,24 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, snap
 		return err
 	}
 	if s.group != nil {
-		if err := s.group.Verify(int(s.pid.Load())); err != nil {
-			return err
-		}
+		return s.group.Verify(int(s.pid.Load()))
 	}
-	if snapshot == "" {
-		err = c.Start(s.conf)
-	} else {
-		err = c.Restore(s.conf, snapshot, false, false, nil)
+	return nil
+}
+
+// begin starts init, or has what a snapshot holds go on.
+func (s *sandbox) begin(ctx context.Context, link *engine.Link, snapshot string) (err error) {
+	stop := context.AfterFunc(ctx, func() { s.kill() })
+	defer stop()
+	switch {
+	case snapshot != "" && link != nil:
+		err = s.container.Restore(s.conf, snapshot, false, false, networkArgs(link))
+	case snapshot != "":
+		err = s.container.Restore(s.conf, snapshot, false, false, nil)
+	default:
+		if err = s.container.Start(s.conf); err == nil && link != nil {
+			err = s.link(link)
+		}
 	}
 	if err != nil {
 		return s.bootError("starting init in the sandbox", err)
