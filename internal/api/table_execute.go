@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/job"
 )
 
 const (
@@ -61,7 +62,7 @@ func executeTable(o Options) schema.Type {
 		field("stdin", schema.Type{Kind: schema.String, Null: true, MaxBytes: 1 << 20, Doc: "standard input; closed by default"}),
 		field("files", filesType()),
 		field("limits", limitsType()),
-		field("network", networkType()),
+		field("network", networkType("a narrower network than the job type's")),
 		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "image to run in, where the server allows it"}),
 		field("priority", withDefault(between(schema.Integer, 1, 4, "1 runs first"), 2)),
 		field("run_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Holds: o.runAt, Doc: "not before this; at most 30 days ahead; not for a job that is waited for"}),
@@ -144,9 +145,9 @@ func limitsType() schema.Type {
 	}}
 }
 
-func networkType() schema.Type {
-	pattern := schema.Type{Kind: schema.String, MinLen: 1, MaxLen: 300, Holds: func(v *schema.Value) string { return patternProblem(v.Text()) }}
-	return schema.Type{Kind: schema.Object, Null: true, Doc: "a narrower network than the job type's",
+func networkType(doc string) schema.Type {
+	pattern := schema.Type{Kind: schema.String, MinLen: 1, MaxLen: 300, Holds: func(v *schema.Value) string { return job.PatternProblem(v.Text()) }}
+	return schema.Type{Kind: schema.Object, Null: true, Doc: doc,
 		Fields: []schema.Field{
 			{Name: "mode", Required: true, Type: schema.Type{Kind: schema.String, Enum: []string{"none", "allow", "public"}}},
 			field("allow", schema.Type{Kind: schema.List, Null: true, MaxLen: 100, Items: &pattern,

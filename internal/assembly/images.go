@@ -99,6 +99,23 @@ func (i *images) pack(ctx context.Context) error {
 	return err
 }
 
+// keep has this machine's environment stay, as it is now.
+func (i *images) keep(ctx context.Context) (environment.Environment, error) {
+	for again := true; ; again = false {
+		env := i.current()
+		err := env.ready(ctx)
+		if err == nil {
+			err = i.host.Pin(ctx, env.Digest)
+		}
+		if err == nil || !again || !errors.Is(err, errStale) {
+			return env.Environment, err
+		}
+		if err := i.renew(ctx, env); err != nil {
+			return environment.Environment{}, err
+		}
+	}
+}
+
 // renew packs again what was found stale, unless somebody has done it since.
 func (i *images) renew(ctx context.Context, stale packed) error {
 	i.mu.Lock()

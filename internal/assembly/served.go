@@ -8,14 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/artifact"
 	"github.com/takovm/tako/internal/artifact/disk"
 	"github.com/takovm/tako/internal/artifact/s3"
 	"github.com/takovm/tako/internal/attempt"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
-	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/lifecycle"
 	"github.com/takovm/tako/internal/metrics"
 	"github.com/takovm/tako/internal/queue"
@@ -76,7 +74,11 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	if cfg.OTLPEndpoint != "" {
 		s.tracer = trace.New(trace.Options{Endpoint: cfg.OTLPEndpoint, Version: opts.Version, Host: node.Host, Log: opts.Log})
 	}
-	types, slots := jobtype.New(cfg), newSlots(cfg)
+	types, err := s.types(cfg, records)
+	if err != nil {
+		return nil, err
+	}
+	slots := newSlots(cfg)
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
 		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
@@ -86,10 +88,12 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
 	})
 	s.Service = &service.Service{
-		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Slots: slots, Engine: engine,
+		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Slots: slots, Engine: engine,
 		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
 	}
-	s.warm(local, types)
+	if err := s.warm(ctx, local, types); err != nil {
+		return nil, err
+	}
 	s.watch(cfg)
 	return s, nil
 }
@@ -230,39 +234,6 @@ func (s *served) hasEnded(r *job.Record) {
 	select {
 	case s.ended <- struct{}{}:
 	default: // it was woken already
-	}
-}
-
-// warm has the pool, if there is one, told about: to the API, to metrics, and
-// what the first jobs will probably be.
-func (s *served) warm(local *Local, types *jobtype.Registry) {
-	pool := local.Runner.Supplier.Pool
-	if pool == nil {
-		return
-	}
-	s.Warm = func(ctx context.Context) api.Sandboxes {
-		st := pool.Stats(ctx)
-		return api.Sandboxes{
-			Ready: st.Ready, Making: st.Making, Wanted: st.Want, Max: st.Max, Shapes: st.Shapes, Hits: st.Hits, Misses: st.Misses,
-			Made: st.Made, Failed: st.Failed, Refill: st.Refill, Memory: st.Memory,
-		}
-	}
-	for _, configured := range types.List() {
-		first := configured.Name == jobtype.Default
-		if !first && len(configured.Preload) == 0 {
-			continue
-		}
-		t, err := types.Resolve(configured.Name)
-		n := 1
-		if first {
-			n = 2
-		}
-		if err == nil {
-			err = local.Warm(attempt.Plain(t), n)
-		}
-		if err != nil {
-			s.log.Warn("no sandbox waits for the first job", "job_type", configured.Name, "error", err)
-		}
 	}
 }
 

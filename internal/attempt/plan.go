@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"strings"
@@ -27,7 +28,7 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 	a := runner.Attempt{
 		Language: req.Language, Code: []byte(req.Code), Args: req.Args, Input: req.Input,
 		Env: merged(t.Env, req.Env), Limits: limits(t.Limits, req),
-		Environment: environment.Environment{Digest: req.Environment},
+		Environment: environment.Environment{Digest: cmp.Or(req.Environment, t.Environment)},
 		FixedEnv:    len(req.Env) == 0, Preload: t.Preload,
 	}
 	if req.Stdin != nil {
@@ -53,7 +54,7 @@ func notYet(req *job.Request, t job.Type) error {
 	switch {
 	case len(req.Requirements)+len(t.Requirements) > 0:
 		return job.Errorf(job.KindInvalid, "Runtime dependency installation is disabled: this server cannot install packages yet")
-	case t.NetworkEnabled && (req.Network == nil || req.Network.Mode != job.NetworkNone):
+	case t.Network.Open() && (req.Network == nil || req.Network.Mode != job.NetworkNone):
 		return job.Errorf(job.KindInvalid, "job type %s asks for the network: this server gives jobs none", t.Name)
 	case t.GPU:
 		return job.Errorf(job.KindInvalid, "job type %s asks for a GPU: this server has none to give", t.Name)

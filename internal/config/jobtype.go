@@ -24,6 +24,7 @@ type JobType struct {
 	Timeout        int // seconds
 	StartupTimeout int // seconds
 	NetworkEnabled bool
+	Network        job.Network // Mode is empty where the type does not say
 	SessionEnabled bool
 	GPU            GPU
 }
@@ -63,6 +64,10 @@ func jobTypeRows() []row[JobType] {
 			rule: between(10, 600), doc: "seconds until user code starts"},
 		{name: "network_enabled", def: false, at: func(t *JobType) any { return &t.NetworkEnabled },
 			doc: "network mode public"},
+		{name: "network.mode", at: func(t *JobType) any { return (*string)(&t.Network.Mode) }, defDoc: "none", nullable: true, fold: strings.ToLower,
+			rule: optional(oneOf("none", "allow", "public")), doc: "what jobs reach: nothing, what allow names, or the internet without private addresses"},
+		{name: "network.allow", at: func(t *JobType) any { return &t.Network.Allow }, defDoc: "[]", nullable: true,
+			rule: hostPatterns(), doc: "with mode allow: api.example.com, *.example.com, 203.0.113.0/24, each with an optional :port or :port-port"},
 		{name: "session_enabled", def: false, at: func(t *JobType) any { return &t.SessionEnabled },
 			doc: "usable in sessions"},
 		{name: "gpu.enabled", def: false, at: func(t *JobType) any { return &t.GPU.Enabled },
@@ -74,7 +79,8 @@ func jobTypeRows() []row[JobType] {
 		{name: "gpu.device_ids", at: func(t *JobType) any { return &t.GPU.DeviceIDs }, nullable: true,
 			rule: deviceIDs(), doc: "which GPUs; not with count"},
 	}
-	acts := map[string]bool{"name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true}
+	acts := map[string]bool{"name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true,
+		"network_enabled": true, "network.mode": true, "network.allow": true}
 	for i := range rows {
 		rows[i].notYet = !acts[rows[i].name]
 	}
@@ -126,6 +132,7 @@ func (c *Config) checkJobTypes() Problems {
 		}
 		first[t.Name] = i
 		found = append(found, t.GPU.check(prefix+"gpu.")...)
+		found = append(found, t.checkNetwork(prefix+"network.")...)
 	}
 	return found
 }
@@ -142,6 +149,29 @@ func (g GPU) check(prefix string) Problems {
 		return problem(prefix+"count", "is for nvidia only; use device_ids")
 	case g.Count != nil && len(g.DeviceIDs) > 0:
 		return problem(prefix+"count", "cannot be set together with device_ids")
+	}
+	return nil
+}
+
+// Policy is the type's network: what network says, or network_enabled.
+func (t JobType) Policy() job.Network {
+	switch {
+	case t.Network.Mode != "":
+		return t.Network
+	case t.NetworkEnabled:
+		return job.Network{Mode: job.NetworkPublic}
+	}
+	return job.Network{Mode: job.NetworkNone}
+}
+
+func (t JobType) checkNetwork(prefix string) Problems {
+	switch n := t.Network; {
+	case n.Mode == job.NetworkAllow && len(n.Allow) == 0:
+		return problem(prefix+"allow", "must name what jobs may reach where mode is allow")
+	case n.Mode != job.NetworkAllow && len(n.Allow) > 0:
+		return problem(prefix+"mode", "must be allow where allow is set")
+	case t.NetworkEnabled && n.Mode != "" && n.Mode != job.NetworkPublic:
+		return problem(prefix+"mode", "is %s, and network_enabled means public; leave one of them out", n.Mode)
 	}
 	return nil
 }
@@ -192,6 +222,23 @@ func modules() rule {
 		for i, name := range names {
 			if !job.ValidModule(name) {
 				return fmt.Sprintf("item %d must be the name of a Python module, such as numpy or os.path", i+1)
+			}
+		}
+		return ""
+	}}
+}
+
+// hostPatterns takes the patterns of a network policy.
+func hostPatterns() rule {
+	const most = 100
+	return rule{"at most 100 patterns such as api.example.com, *.example.com:443 or 203.0.113.0/24", func(v any) string {
+		patterns, _ := v.([]string)
+		if len(patterns) > most {
+			return "must have at most 100 items"
+		}
+		for i, p := range patterns {
+			if msg := job.PatternProblem(p); msg != "" {
+				return fmt.Sprintf("item %d: %s", i+1, msg)
 			}
 		}
 		return ""

@@ -193,7 +193,7 @@ func (c *cache) prune(current string) {
 		switch st, err := os.Stat(path); {
 		case errors.Is(err, fs.ErrNotExist):
 			os.Remove(name) // of a build that died
-		case err == nil && path != current:
+		case err == nil && path != current && !pinned(path):
 			images = append(images, image{path, st.ModTime()})
 		}
 	}
@@ -216,6 +216,14 @@ func removeUnheld(image string) {
 	}
 	removeImage(image)
 }
+
+// pinned reports that an image stays whatever comes after it.
+func pinned(image string) bool {
+	_, err := os.Stat(pinPath(image))
+	return err == nil
+}
+
+func pinPath(image string) string { return strings.TrimSuffix(image, ".erofs") + ".pin" }
 
 func removeImage(image string) {
 	os.Remove(image)

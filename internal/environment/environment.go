@@ -23,12 +23,13 @@
 //
 //	<digest>.erofs   an image; never modified, only replaced
 //	<digest>.json    its size and checksums, written before the image is named
+//	<digest>.pin     says that the image stays
 //	<entry>.index    the looks that led to the newest image of an entry
 //	<entry>.lock     held (flock) by the one process that builds
 //	<entry>-*.tmp    unfinished; removed by the next holder of the lock
 //
-// The newest two images of an entry stay, and those that somebody holds (see
-// Environment.Hold).
+// The newest two images of an entry stay, those that somebody holds (see
+// Environment.Hold) and those that are pinned (see Host.Pin).
 package environment
 
 import (

@@ -124,6 +124,24 @@ func (h *Host) Find(digest string) (env Environment, ok bool) {
 	return env, true
 }
 
+// Pin keeps the environment of that digest until it is taken back: a version of
+// a job type names it. One that is not in the cache is job.KindUnavailable.
+func (h *Host) Pin(ctx context.Context, digest string) error {
+	c, err := openCache(h.Cache, "python")
+	if err != nil {
+		return err
+	}
+	release, err := c.lock(ctx) // so that it is not removed meanwhile
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, ok := h.Find(digest); !ok {
+		return job.Errorf(job.KindUnavailable, "environment %.12s is not here any more", digest).WithHint("build the job type again")
+	}
+	return c.writeFile(pinPath(c.image(digest)), nil)
+}
+
 // isDigest keeps what is no digest from becoming part of a path.
 func isDigest(s string) bool {
 	b, err := hex.DecodeString(s)

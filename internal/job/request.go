@@ -64,21 +64,6 @@ type LimitRequest struct {
 	Artifact *int64   `json:"artifact_bytes,omitempty"`
 }
 
-// NetworkMode is how much of a network a job gets.
-type NetworkMode string
-
-const (
-	NetworkNone   NetworkMode = "none"   // loopback inside
-	NetworkAllow  NetworkMode = "allow"  // what the patterns name
-	NetworkPublic NetworkMode = "public" // the internet, no private address
-)
-
-// Network is a network policy.
-type Network struct {
-	Mode  NetworkMode `json:"mode"`
-	Allow []string    `json:"allow,omitempty"` // with NetworkAllow: host patterns
-}
-
 // Retry says which failures are tried again.
 type Retry string
 

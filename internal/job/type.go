@@ -9,12 +9,15 @@ type Type struct {
 	Ref    string            `json:"ref"`
 	Limits Limits            `json:"limits"`
 	Env    map[string]string `json:"env,omitempty"`
+	// Environment is the digest of what a version was built in; empty is the
+	// environment of the day.
+	Environment string `json:"environment,omitempty"`
 	// Preload are modules that are imported before a job comes.
 	Preload []string `json:"preload,omitempty"`
+	Network Network  `json:"network,omitzero"`
 	// What a type may ask for and no part of tako can do yet.
-	Requirements   []string `json:"requirements,omitempty"`
-	NetworkEnabled bool     `json:"network_enabled,omitempty"`
-	GPU            bool     `json:"gpu,omitempty"`
+	Requirements []string `json:"requirements,omitempty"`
+	GPU          bool     `json:"gpu,omitempty"`
 }
 
 // ValidModule reports whether name could be that of a Python module: words of

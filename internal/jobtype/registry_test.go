@@ -1,11 +1,13 @@
 package jobtype
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/store"
 )
 
 func registry(t *testing.T, production bool) *Registry {
@@ -17,7 +19,7 @@ func registry(t *testing.T, production bool) *Registry {
 		{Name: "mine", MemoryLimit: 256 << 20, CPULimit: 0.5, Timeout: 7, StartupTimeout: 11, Environment: map[string]string{"A": "b"}},
 		{Name: "ml-inference", MemoryLimit: 128 << 20, CPULimit: 1, Timeout: 1, StartupTimeout: 10},
 	}
-	return New(cfg)
+	return New(Options{Config: cfg})
 }
 
 func TestResolve(t *testing.T) {
@@ -25,22 +27,22 @@ func TestResolve(t *testing.T) {
 	for ref, want := range map[string]string{
 		"": Default, "default": Default, "mine": "mine", "mine@latest": "mine", "unknown": Default, "unknown@v1": Default,
 	} {
-		got, err := r.Resolve(ref)
+		got, err := r.Resolve(t.Context(), ref)
 		if err != nil || got.Name != want || got.Ref != want+"@latest" {
 			t.Errorf("%q is %+v, %v", ref, got, err)
 		}
 	}
-	if _, err := r.Resolve("mine@v1"); job.KindOf(err) != job.KindConfig {
+	if _, err := r.Resolve(t.Context(), "mine@v1"); job.KindOf(err) != job.KindConfig {
 		t.Errorf("an unknown version: %v", err)
 	}
-	if _, err := registry(t, true).Resolve("unknown"); job.KindOf(err) != job.KindConfig {
+	if _, err := registry(t, true).Resolve(t.Context(), "unknown"); job.KindOf(err) != job.KindConfig {
 		t.Errorf("an unknown type in production: %v", err)
 	}
 }
 
 func TestLimitsOfTypes(t *testing.T) {
 	r := registry(t, false)
-	mine, err := r.Resolve("mine")
+	mine, err := r.Resolve(t.Context(), "mine")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func TestLimitsOfTypes(t *testing.T) {
 	if l.Memory != 256<<20 || l.CPUs != 0.5 || l.Execution != 7*time.Second || l.Startup != 11*time.Second || l.PIDs != 50 || mine.Env["A"] != "b" {
 		t.Errorf("got %+v", mine)
 	}
-	plain, err := r.Resolve("")
+	plain, err := r.Resolve(t.Context(), "")
 	if err != nil || plain.Limits.Execution != 45*time.Second {
 		t.Errorf("the default type has %v, %v", plain.Limits.Execution, err)
 	}
@@ -60,16 +62,17 @@ func TestLimitsOfTypes(t *testing.T) {
 func TestList(t *testing.T) {
 	r := registry(t, false)
 	var names []string
-	for _, jt := range r.List() {
+	list, err := r.List(t.Context())
+	for _, jt := range list {
 		names = append(names, jt.Name)
 	}
-	if len(names) != 4 || names[0] != "data-processing" || names[3] != "ml-inference" {
-		t.Errorf("got %v", names)
+	if err != nil || len(names) != 4 || names[0] != "data-processing" || names[3] != "ml-inference" {
+		t.Errorf("got %v, %v", names, err)
 	}
-	if jt, ok := r.Get("ml-inference"); !ok || jt.Timeout != 1 {
-		t.Errorf("the configuration's has %+v", jt)
+	if jt, err := r.Get(t.Context(), "ml-inference"); err != nil || jt.Timeout != 1 {
+		t.Errorf("the configuration's has %+v, %v", jt, err)
 	}
-	if _, ok := r.Get("unknown"); ok {
-		t.Error("an unknown type is there")
+	if _, err := r.Get(t.Context(), "unknown"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown type: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func (j *Jobs) SubmitBatch(ctx context.Context, requests []job.Request, g Group,
 	records := make([]job.Record, len(requests))
 	fingerprints := ""
 	for i, req := range requests {
-		r, err := j.newRecord(req, o)
+		r, err := j.newRecord(ctx, req, o)
 		if err != nil {
 			return store.Batch{}, i, err
 		}

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 // changing is a job type that its operator changes.
 type changing struct{ memory atomic.Int64 }
 
-func (c *changing) Resolve(string) (job.Type, error) {
+func (c *changing) Resolve(context.Context, string) (job.Type, error) {
 	t := job.Type{Name: "default", Ref: "default@latest", Limits: job.DefaultLimits(), Env: map[string]string{"A": "b"}}
 	t.Limits.Memory = c.memory.Load()
 	return t, nil

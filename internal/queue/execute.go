@@ -19,7 +19,7 @@ var errStopping = job.Errorf(job.KindUnavailable, "the server is stopping")
 // job goes on when the caller is gone, unless the request asked to be cancelled
 // then; ctx is the caller's.
 func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Record, error) {
-	r, err := j.newRecord(req, o)
+	r, err := j.newRecord(ctx, req, o)
 	if err != nil {
 		return job.Record{}, err
 	}
@@ -38,9 +38,12 @@ func (j *Jobs) Execute(ctx context.Context, req job.Request, o Origin) (job.Reco
 			return job.Record{}, err
 		}
 	}
-	t, err := j.typeOf(&r.Request)
-	if err != nil {
+	t, err := j.typeOf(ctx, &r.Request)
+	if job.KindOf(err) == job.KindConfig {
 		return j.refuseNow(ctx, r, err)
+	}
+	if err != nil {
+		return job.Record{}, err
 	}
 	waiting, cancel := both(ctx, j.taking)
 	defer cancel()

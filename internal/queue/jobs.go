@@ -21,7 +21,7 @@ type Types interface {
 	// Resolve finds a type by what a request says, "" being the default one.
 	// Its error is the caller's: an unknown version, or in production mode an
 	// unknown name.
-	Resolve(ref string) (job.Type, error)
+	Resolve(ctx context.Context, ref string) (job.Type, error)
 }
 
 // Options configure Jobs. Store, Slots, Executor and Types are needed.

@@ -80,7 +80,7 @@ func ended(status job.Status, kind, message string) job.Ended {
 // types has one type.
 type types struct{}
 
-func (types) Resolve(ref string) (job.Type, error) {
+func (types) Resolve(_ context.Context, ref string) (job.Type, error) {
 	if ref == "none" {
 		return job.Type{}, job.Errorf(job.KindConfig, "no such type")
 	}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,8 +26,8 @@ type Origin struct {
 // newRecord makes the record of a request that was accepted. The type's name
 // takes the place of one that is unknown, as far as that is allowed. A type that
 // there is not is no reason to refuse: that is how the job will end.
-func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
-	t, err := j.typeOf(&req)
+func (j *Jobs) newRecord(ctx context.Context, req job.Request, o Origin) (job.Record, error) {
+	t, err := j.typeOf(ctx, &req)
 	if err == nil {
 		req.Type = &t
 	}
@@ -64,11 +65,11 @@ func (j *Jobs) newRecord(req job.Request, o Origin) (job.Record, error) {
 }
 
 // typeOf is the type that a request was accepted with, or would be now.
-func (j *Jobs) typeOf(req *job.Request) (job.Type, error) {
+func (j *Jobs) typeOf(ctx context.Context, req *job.Request) (job.Type, error) {
 	if req.Type != nil {
 		return *req.Type, nil
 	}
-	return j.opts.Types.Resolve(req.JobType)
+	return j.opts.Types.Resolve(ctx, req.JobType)
 }
 
 // checkTimeout holds what was asked for, and what the type has, to the

@@ -17,7 +17,7 @@ func (j *Jobs) Submit(ctx context.Context, req job.Request, o Origin) (job.Recor
 	if j.taking.Err() != nil {
 		return job.Record{}, errStopping
 	}
-	r, err := j.newRecord(req, o)
+	r, err := j.newRecord(ctx, req, o)
 	if err != nil {
 		return job.Record{}, err
 	}

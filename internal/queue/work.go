@@ -50,9 +50,13 @@ func (a asyncSlots) TryAcquire() (release func(), ok bool) {
 
 // handle runs one attempt of a job out of the queue.
 func (j *Jobs) handle(ctx context.Context, c store.Claim) {
-	t, err := j.typeOf(&c.Record.Request)
-	if err != nil { // it was there when the job was accepted
+	t, err := j.typeOf(ctx, &c.Record.Request)
+	if job.KindOf(err) == job.KindConfig { // as when the job was accepted
 		j.end(c, failed("config_error", err.Error(), job.ActorHost))
+		return
+	}
+	if err != nil { // it waits for the database
+		j.opts.Log.Warn("a job's type cannot be read", "job", c.Record.ID, "error", err)
 		return
 	}
 	running, cancel := j.until(c)

@@ -29,7 +29,7 @@ func newService(t *testing.T) *service.Service {
 			t.Errorf("closing the store: %v", err)
 		}
 	})
-	types := jobtype.New(config.Default(t.TempDir()))
+	types := jobtype.New(jobtype.Options{Config: config.Default(t.TempDir())})
 	return &service.Service{Store: st, Jobs: queue.New(queue.Options{
 		Store: st, Slots: queue.NewSlots(queue.Budget{}), Types: types, Node: store.Node{Name: "here"},
 	})}

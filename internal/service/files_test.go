@@ -37,7 +37,7 @@ func newDesk(t *testing.T) *desk {
 	blobs, err := disk.Open(disk.Options{Dir: d.dir, Reserve: disk.Reserve{Bytes: -1}})
 	must(t, err)
 	t.Cleanup(func() { must(t, blobs.Close()) })
-	types := jobtype.New(config.Default(dir))
+	types := jobtype.New(jobtype.Options{Config: config.Default(dir)})
 	d.Service = &service.Service{
 		Jobs:  queue.New(queue.Options{Store: records, Types: types, Slots: queue.NewSlots(queue.Budget{Slots: 1})}),
 		Store: records, Blobs: blobs, Types: types, MaxUpload: 1 << 20,

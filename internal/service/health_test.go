@@ -26,7 +26,7 @@ func (broken) Run(context.Context, *job.Record, job.Type, func(context.Context, 
 
 type types struct{}
 
-func (types) Resolve(string) (job.Type, error) {
+func (types) Resolve(context.Context, string) (job.Type, error) {
 	return job.Type{Name: "default", Ref: "default@latest", Limits: job.DefaultLimits()}, nil
 }
 

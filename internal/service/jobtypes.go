@@ -2,9 +2,7 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,16 +10,25 @@ import (
 	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/store"
 )
 
+// Builder makes what a job type runs in.
+type Builder interface {
+	// Build makes the environment of a job type and has it stay; it writes what
+	// it does to log. A type that it cannot build is job.KindUnsupported.
+	Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error)
+}
+
 // ListJobTypes answers all job types.
-func (s *Service) ListJobTypes(context.Context) ([]api.JobType, error) {
+func (s *Service) ListJobTypes(ctx context.Context) ([]api.JobType, error) {
+	list, err := s.Types.List(ctx)
 	var all []api.JobType
-	for _, t := range s.Types.List() {
+	for _, t := range list {
 		all = append(all, jobType(t))
 	}
-	return all, nil
+	return all, err
 }
 
 // jobType says that a type without packages of its own needs no build.
@@ -30,93 +37,72 @@ func jobType(t config.JobType) api.JobType {
 }
 
 // JobType answers one.
-func (s *Service) JobType(_ context.Context, name string) (api.JobType, error) {
-	t, ok := s.Types.Get(name)
-	if !ok {
-		return api.JobType{}, store.ErrNotFound
+func (s *Service) JobType(ctx context.Context, name string) (api.JobType, error) {
+	t, err := s.Types.Get(ctx, name)
+	return jobType(t), err
+}
+
+// CreateJobType stores a new one.
+func (s *Service) CreateJobType(ctx context.Context, t config.JobType) (api.JobType, error) {
+	err := s.Types.Put(ctx, t, true)
+	if errors.Is(err, store.ErrExists) {
+		err = api.ErrExists
 	}
-	return jobType(t), nil
+	return jobType(t), err
 }
 
-// errNoTypes refuses what comes with environments.
-func errNoTypes() error {
-	return job.Errorf(job.KindUnsupported, "job types are those of the configuration file in this version").
-		WithHint("add the type to job_types there and restart the server")
+// ReplaceJobType stores one, whether it is there or not.
+func (s *Service) ReplaceJobType(ctx context.Context, t config.JobType) (api.JobType, error) {
+	return jobType(t), s.Types.Put(ctx, t, false)
 }
 
-// CreateJobType is not possible yet.
-func (s *Service) CreateJobType(context.Context, config.JobType) (api.JobType, error) {
-	return api.JobType{}, errNoTypes()
+// DeleteJobType removes one; jobs that were accepted with it keep it.
+func (s *Service) DeleteJobType(ctx context.Context, name string) error {
+	return s.Types.Delete(ctx, name)
 }
 
-// ReplaceJobType is not possible yet.
-func (s *Service) ReplaceJobType(context.Context, config.JobType) (api.JobType, error) {
-	return api.JobType{}, errNoTypes()
-}
-
-// DeleteJobType is not possible yet.
-func (s *Service) DeleteJobType(context.Context, string) error { return errNoTypes() }
-
-// BuildJobType answers for types that need no build, which is done at once.
-// Others cannot be built yet.
+// BuildJobType makes a version of a type: what it is now, in the environment
+// that it comes to.
 func (s *Service) BuildJobType(ctx context.Context, name, tag string) (api.Build, error) {
-	t, err := s.JobType(ctx, name)
+	t, err := s.Types.Get(ctx, name)
 	if err != nil {
 		return api.Build{}, err
 	}
-	if !t.Built {
-		return api.Build{}, job.Errorf(job.KindUnsupported, "job type %s needs packages or an image of its own, and this version installs none", name)
+	var log strings.Builder
+	env, err := s.Builder.Build(ctx, t, &log)
+	if err != nil {
+		return api.Build{}, err
 	}
-	d, err := digest(t.JobType)
-	return api.Build{ID: d, Digest: d, Tag: tag}, err
+	fmt.Fprintf(&log, "Job type %s is built: environment %s %s, %s.\n", name, env.Name, env.Version, env.Digest)
+	v, err := s.Types.AddVersion(ctx, jobtype.Build{Type: t, Environment: env, Tag: tag, By: "manual", Log: log.String()})
+	return build(v), err
 }
 
-// JobTypeVersions are none: nothing is built.
+// build shows the twelve digits that name a version.
+func build(v store.Version) api.Build {
+	digest := v.Digest[:min(12, len(v.Digest))]
+	tag := v.Tag
+	if tag == "" && v.Number > 0 {
+		tag = fmt.Sprintf("v%d", v.Number)
+	}
+	return api.Build{ID: digest, Digest: digest, Tag: tag, At: v.BuiltAt, By: v.BuiltBy}
+}
+
+// JobTypeVersions answers what was built, newest first.
 func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build, error) {
-	_, err := s.JobType(ctx, name)
-	return nil, err
+	list, err := s.Types.Versions(ctx, name)
+	var all []api.Build
+	for _, v := range list {
+		all = append(all, build(v))
+	}
+	return all, err
 }
 
-// BuildLog says why there was nothing to build.
+// BuildLog answers what a build said.
 func (s *Service) BuildLog(ctx context.Context, name, id string) (io.ReadCloser, error) {
-	t, err := s.JobType(ctx, name)
+	v, err := s.Types.Version(ctx, name, id)
 	if err != nil {
 		return nil, err
 	}
-	d, err := digest(t.JobType)
-	if err != nil {
-		return nil, err
-	}
-	if !t.Built || d != id {
-		return nil, store.ErrNotFound
-	}
-	log := fmt.Sprintf("Job type %s needs no build: it runs in the server's own Python.\n", name)
-	return io.NopCloser(strings.NewReader(log)), nil
-}
-
-// digest names a version of a type: 12 hexadecimal digits of the SHA-256 of what
-// its environment is made of, as JSON with sorted keys. Limits are no part of it.
-func digest(t config.JobType) (string, error) {
-	orEmpty := func(texts []string) []string { return append([]string{}, texts...) }
-	environment := t.Environment
-	if environment == nil {
-		environment = map[string]string{}
-	}
-	data, err := json.Marshal(map[string]any{
-		"name": t.Name, "requirements": orEmpty(t.Requirements), "python_version": t.PythonVersion, "base_image": orNull(t.BaseImage),
-		"environment": environment, "shared_code": orEmpty(t.SharedCode), "session_enabled": t.SessionEnabled,
-		"gpu_enabled": t.GPU.Enabled, "gpu_vendor": orNull(t.GPU.Vendor), "gpu_count": t.GPU.Count, "gpu_device_ids": orEmpty(t.GPU.DeviceIDs),
-	})
-	if err != nil {
-		return "", fmt.Errorf("naming a version of job type %s: %w", t.Name, err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:12], nil
-}
-
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
+	return io.NopCloser(strings.NewReader(v.Log)), nil
 }

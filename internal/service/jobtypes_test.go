@@ -1,46 +1,80 @@
 package service
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/store/sqlite"
 )
 
-func typed(t *testing.T, types ...config.JobType) *Service {
-	t.Helper()
-	cfg := config.Default(t.TempDir())
-	cfg.JobTypes = types
-	return &Service{Types: jobtype.New(cfg)}
+// builder builds what needs no packages.
+type builder struct{ digest string }
+
+func (b *builder) Build(_ context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
+	if len(t.Requirements) > 0 {
+		return job.EnvironmentRef{}, job.Errorf(job.KindUnsupported, "it needs packages")
+	}
+	fmt.Fprintln(log, "building")
+	return job.EnvironmentRef{Name: "python", Version: "3.11", Digest: b.digest}, nil
 }
 
-// A type that needs no packages is built as soon as somebody asks; one that does
-// cannot be.
-func TestBuildJobType(t *testing.T) {
-	s := typed(t)
-	b, err := s.BuildJobType(t.Context(), "default", "v1")
-	if err != nil || !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(b.Digest) || b.ID == "" || b.Tag != "v1" {
-		t.Fatalf("%+v, %v", b, err)
-	}
-	log, err := s.BuildLog(t.Context(), "default", b.ID)
+func typed(t *testing.T, types ...config.JobType) (*Service, *builder) {
+	t.Helper()
+	records, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tako.db"), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := io.ReadAll(log); err != nil || !strings.Contains(string(text), "needs no build") {
+	t.Cleanup(func() { records.Close() })
+	cfg := config.Default(t.TempDir())
+	cfg.JobTypes = types
+	b := &builder{"aaaa"}
+	return &Service{Types: jobtype.New(jobtype.Options{Config: cfg, Stored: records}), Builder: b}, b
+}
+
+// Each build of something else is a version with a number; the same again is
+// the same one.
+func TestBuildJobType(t *testing.T) {
+	s, env := typed(t)
+	one, err := s.BuildJobType(t.Context(), "default", "")
+	if err != nil || !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(one.Digest) || one.ID != one.Digest || one.Tag != "v1" {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	if again, err := s.BuildJobType(t.Context(), "default", ""); err != nil || again.Digest != one.Digest || again.Tag != "v1" {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	env.digest = "bbbb"
+	two, err := s.BuildJobType(t.Context(), "default", "stable")
+	if err != nil || two.Digest == one.Digest || two.Tag != "stable" {
+		t.Errorf("in another environment: %+v, %v", two, err)
+	}
+	log, err := s.BuildLog(t.Context(), "default", two.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(log); err != nil || !strings.Contains(string(text), "building\nJob type default is built: environment python 3.11, bbbb.\n") {
 		t.Errorf("the log is %q, %v", text, err)
 	}
-	for _, of := range [][2]string{{"default", "other"}, {"data-processing", b.ID}, {"none", b.ID}} {
+	list, err := s.JobTypeVersions(t.Context(), "default")
+	if err != nil || len(list) != 2 || list[0].Digest != two.Digest || list[1].Digest != one.Digest {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for _, of := range [][2]string{{"default", "other"}, {"data-processing", one.ID}, {"none", one.ID}} {
 		if _, err := s.BuildLog(t.Context(), of[0], of[1]); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the log of %v: %v", of, err)
 		}
 	}
-	if _, err := s.BuildJobType(t.Context(), "data-processing", ""); job.KindOf(err) != job.KindUnsupported || !strings.Contains(err.Error(), "installs none") {
+	if _, err := s.BuildJobType(t.Context(), "data-processing", ""); job.KindOf(err) != job.KindUnsupported {
 		t.Errorf("packages: %v", err)
 	}
 	if _, err := s.BuildJobType(t.Context(), "none", ""); !errors.Is(err, store.ErrNotFound) {
@@ -52,9 +86,10 @@ func TestBuildJobType(t *testing.T) {
 func TestVersionOfJobType(t *testing.T) {
 	of := func(change func(*config.JobType)) string {
 		t.Helper()
-		typ := config.JobType{Name: "mine", PythonVersion: "3.11", Timeout: 30}
+		typ := config.JobType{Name: "mine", PythonVersion: "3.11", Timeout: 30, MemoryLimit: 512 << 20, CPULimit: 1, StartupTimeout: 120}
 		change(&typ)
-		b, err := typed(t, typ).BuildJobType(t.Context(), "mine", "")
+		s, _ := typed(t, typ)
+		b, err := s.BuildJobType(t.Context(), "mine", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,6 +102,8 @@ func TestVersionOfJobType(t *testing.T) {
 		"shared code": func(t *config.JobType) { t.SharedCode = []string{"lib"} },
 		"sessions":    func(t *config.JobType) { t.SessionEnabled = true },
 		"gpu":         func(t *config.JobType) { t.GPU = config.GPU{Enabled: true, Vendor: "nvidia"} },
+		"preload":     func(t *config.JobType) { t.Preload = []string{"os"} },
+		"network":     func(t *config.JobType) { t.NetworkEnabled = true },
 	} {
 		if of(change) == plain {
 			t.Errorf("%s changes nothing", name)
@@ -77,14 +114,46 @@ func TestVersionOfJobType(t *testing.T) {
 	}
 }
 
-// What this version cannot do is not said to work later.
-func TestJobTypesDoNotChange(t *testing.T) {
-	s := typed(t)
-	_, created := s.CreateJobType(t.Context(), config.JobType{})
-	_, replaced := s.ReplaceJobType(t.Context(), config.JobType{})
-	for _, err := range []error{created, replaced, s.DeleteJobType(t.Context(), "default")} {
-		if job.KindOf(err) != job.KindUnsupported {
-			t.Errorf("%v", err)
+// What is made over the API is there at once, and what is not of the API cannot
+// be changed by it.
+func TestJobTypesChange(t *testing.T) {
+	s, _ := typed(t, config.JobType{Name: "fixed", PythonVersion: "3.11", MemoryLimit: 64 << 20, CPULimit: 1, Timeout: 1, StartupTimeout: 10})
+	mine := config.JobType{Name: "mine", PythonVersion: "3.11", MemoryLimit: 64 << 20, CPULimit: 1, Timeout: 5, StartupTimeout: 10}
+	if made, err := s.CreateJobType(t.Context(), mine); err != nil || !made.Built || made.Timeout != 5 {
+		t.Errorf("%+v, %v", made, err)
+	}
+	for _, name := range []string{"mine", "fixed", "default"} {
+		other := mine
+		other.Name = name
+		if _, err := s.CreateJobType(t.Context(), other); !errors.Is(err, api.ErrExists) {
+			t.Errorf("a second %s: %v", name, err)
 		}
 	}
+	mine.Timeout = 6
+	if _, err := s.ReplaceJobType(t.Context(), mine); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.JobType(t.Context(), "mine"); err != nil || got.Timeout != 6 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := s.DeleteJobType(t.Context(), "mine"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.JobType(t.Context(), "mine"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("removed: %v", err)
+	}
+	for name, err := range map[string]error{
+		"fixed": s.DeleteJobType(t.Context(), "fixed"), "default": s.DeleteJobType(t.Context(), "default"),
+		"the fixed one": errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "fixed"})),
+		"a bad one":     errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "bad", MemoryLimit: 1})),
+	} {
+		if job.KindOf(err) != job.KindInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.DeleteJobType(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("one that is not there: %v", err)
+	}
 }
+
+func errOf[T any](_ T, err error) error { return err }

@@ -20,12 +20,14 @@ import (
 
 // Service serves the API of one node.
 type Service struct {
-	Jobs   *queue.Jobs
-	Store  store.Store
-	Blobs  artifact.Store
-	Types  *jobtype.Registry
-	Slots  *queue.Slots
-	Engine engine.Info
+	Jobs  *queue.Jobs
+	Store store.Store
+	Blobs artifact.Store
+	Types *jobtype.Registry
+	// Builder makes the environments of job types.
+	Builder Builder
+	Slots   *queue.Slots
+	Engine  engine.Info
 	// Limits of what is reported.
 	MaxWorkers, MaxQueue int
 	// MaxUpload bounds one file, in bytes.

@@ -53,6 +53,8 @@ var (
 	ErrQueueFull = errors.New("the queue is full")
 	// ErrConflict refuses an idempotency key that was used for something else.
 	ErrConflict = errors.New("idempotency key reused with different payload")
+	// ErrExists refuses a second job type of a name.
+	ErrExists = errors.New("it exists already")
 	// ErrEnded refuses to change a record that has ended.
 	ErrEnded = errors.New("the job has ended")
 	// ErrLost is answered to whoever reports on a claim that is no longer theirs.
@@ -69,6 +71,7 @@ type Store interface {
 	DeadLetters
 	Deliveries
 	Uploads
+	JobTypes
 
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
@@ -294,6 +297,52 @@ type Keys interface {
 	ListKeys(ctx context.Context) ([]job.Key, error)
 	DeleteKey(ctx context.Context, id string) error
 	TouchKey(ctx context.Context, id string, at time.Time) error
+}
+
+// JobType is one that was made over the API. What it means is not the store's
+// business.
+type JobType struct {
+	Name       string
+	Definition json.RawMessage
+	ChangedAt  time.Time
+}
+
+// Version is a build of a job type: of a stored one, or of the configuration's.
+type Version struct {
+	Name string
+	// Digest is of all that the version is, in lower-case hexadecimal; it is its
+	// own within the name.
+	Digest string
+	// Number counts a name's versions from 1; the store gives it.
+	Number int
+	// Tag is a name that the builder gave it, which a later version of the same
+	// name takes away; empty for none.
+	Tag        string
+	Definition json.RawMessage // of the type, as it was built
+	BuiltAt    time.Time
+	BuiltBy    string
+	Log        string
+}
+
+// JobTypes are what is not in the configuration file.
+type JobTypes interface {
+	// PutJobType stores a type, or changes it. With create, ErrExists for one
+	// that is there.
+	PutJobType(ctx context.Context, t JobType, create bool) error
+	// DeleteJobType removes a type, and nothing of its versions: jobs may be
+	// repeated in them. ErrNotFound.
+	DeleteJobType(ctx context.Context, name string) error
+	// ListJobTypes answers all, by name.
+	ListJobTypes(ctx context.Context) ([]JobType, error)
+	// AddVersion stores a version and returns it with its number. One whose
+	// digest is there already keeps its number and gets tag, time and log.
+	AddVersion(ctx context.Context, v Version) (Version, error)
+	// Versions answers those of a name, newest first, without logs.
+	Versions(ctx context.Context, name string) ([]Version, error)
+	// Version answers the one whose digest begins with ref, else the one with
+	// that tag, else number n for the ref "v<n>". ErrNotFound; job.KindInvalid
+	// where several begin so.
+	Version(ctx context.Context, name, ref string) (Version, error)
 }
 
 // DeadLetter is a job that tako could not bring to an end of its own.

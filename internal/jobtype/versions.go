@@ -1,0 +1,134 @@
+package jobtype
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/store"
+)
+
+// shortDigest is how many digits of a digest name a version.
+const shortDigest = 12
+
+// built is what a version keeps: the type, and what it was built in.
+type built struct {
+	Type        json.RawMessage    `json:"type"`
+	Environment job.EnvironmentRef `json:"environment"`
+}
+
+// Build is a version of a type, as it is to be stored.
+type Build struct {
+	Type        config.JobType
+	Environment job.EnvironmentRef
+	Tag         string // a name for it; empty for none
+	By          string // who had it built
+	Log         string
+}
+
+// AddVersion stores what was built. What is equal to an earlier version is that
+// version.
+func (r *Registry) AddVersion(ctx context.Context, b Build) (store.Version, error) {
+	if r.stored == nil {
+		return store.Version{}, job.Errorf(job.KindUnavailable, "versions of job types cannot be stored without a database")
+	}
+	definition, err := config.EncodeJobType(b.Type)
+	if err != nil {
+		return store.Version{}, err
+	}
+	content, err := json.Marshal(built{definition, b.Environment})
+	if err != nil {
+		return store.Version{}, fmt.Errorf("encoding a version of job type %s: %w", b.Type.Name, err)
+	}
+	digest, err := digestOf(b.Type, b.Environment)
+	if err != nil {
+		return store.Version{}, err
+	}
+	return r.stored.AddVersion(ctx, store.Version{
+		Name: b.Type.Name, Digest: digest, Tag: b.Tag, Definition: content, BuiltAt: r.now(), BuiltBy: b.By, Log: b.Log,
+	})
+}
+
+// Versions answers the builds of a type, newest first, without logs;
+// store.ErrNotFound for a type that there is not.
+func (r *Registry) Versions(ctx context.Context, name string) ([]store.Version, error) {
+	if _, err := r.Get(ctx, name); err != nil || r.stored == nil {
+		return nil, err
+	}
+	return r.stored.Versions(ctx, name)
+}
+
+// Version answers one of them, by digest, tag or number; store.ErrNotFound.
+func (r *Registry) Version(ctx context.Context, name, ref string) (store.Version, error) {
+	if _, err := r.Get(ctx, name); err != nil {
+		return store.Version{}, err
+	}
+	if r.stored == nil {
+		return store.Version{}, store.ErrNotFound
+	}
+	return r.stored.Version(ctx, name, ref)
+}
+
+// version is the type that a version was built of, in what it was built in.
+func (r *Registry) version(ctx context.Context, name, ref string) (job.Type, error) {
+	unknown := job.Errorf(job.KindConfig, "Job type '%s' has no version '%s'", name, ref)
+	digest, byDigest := strings.CutPrefix(ref, "sha256:")
+	if byDigest && (len(digest) < shortDigest || strings.Trim(digest, "0123456789abcdef") != "") || r.stored == nil {
+		return job.Type{}, unknown
+	}
+	v, err := r.stored.Version(ctx, name, digest)
+	switch {
+	case errors.Is(err, store.ErrNotFound), byDigest && err == nil && !strings.HasPrefix(v.Digest, digest):
+		return job.Type{}, unknown
+	case job.KindOf(err) == job.KindInvalid:
+		return job.Type{}, job.Errorf(job.KindConfig, "%w", err)
+	case err != nil:
+		return job.Type{}, err
+	}
+	b := built{}
+	if err := json.Unmarshal(v.Definition, &b); err != nil {
+		return job.Type{}, fmt.Errorf("reading version %s of job type %s: %w", ref, name, err)
+	}
+	t, err := config.DecodeJobType(b.Type)
+	if err != nil {
+		return job.Type{}, fmt.Errorf("reading version %s of job type %s: %w", ref, name, err)
+	}
+	resolved := r.resolved(t)
+	resolved.Ref, resolved.Environment = name+"@sha256:"+v.Digest[:shortDigest], b.Environment.Digest
+	return resolved, nil
+}
+
+// digestOf names a version of a type: the SHA-256 of what its environment is
+// made of, as JSON with sorted keys, and of the environment that this came to.
+// Limits are no part of it.
+func digestOf(t config.JobType, env job.EnvironmentRef) (string, error) {
+	orEmpty := func(texts []string) []string { return append([]string{}, texts...) }
+	environment := t.Environment
+	if environment == nil {
+		environment = map[string]string{}
+	}
+	data, err := json.Marshal(map[string]any{
+		"name": t.Name, "requirements": orEmpty(t.Requirements), "python_version": t.PythonVersion, "base_image": orNull(t.BaseImage),
+		"environment": environment, "shared_code": orEmpty(t.SharedCode), "session_enabled": t.SessionEnabled,
+		"gpu_enabled": t.GPU.Enabled, "gpu_vendor": orNull(t.GPU.Vendor), "gpu_count": t.GPU.Count, "gpu_device_ids": orEmpty(t.GPU.DeviceIDs),
+		"preload": orEmpty(t.Preload), "network": t.Policy(), "built_in": env.Digest,
+	})
+	if err != nil {
+		return "", fmt.Errorf("naming a version of job type %s: %w", t.Name, err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

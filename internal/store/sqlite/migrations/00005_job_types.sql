@@ -1,0 +1,23 @@
+-- +goose Up
+
+CREATE TABLE job_types (
+    name       TEXT PRIMARY KEY,
+    definition TEXT    NOT NULL, -- JSON
+    changed_at INTEGER NOT NULL
+);
+
+-- Builds of job types, of those of a configuration file, too: name refers to
+-- nothing.
+CREATE TABLE job_versions (
+    name       TEXT    NOT NULL,
+    digest     TEXT    NOT NULL,
+    number     INTEGER NOT NULL,
+    tag        TEXT    NOT NULL,
+    definition TEXT    NOT NULL, -- JSON
+    built_at   INTEGER NOT NULL,
+    built_by   TEXT    NOT NULL,
+    log        TEXT    NOT NULL,
+    PRIMARY KEY (name, digest)
+);
+CREATE UNIQUE INDEX job_versions_number ON job_versions (name, number);
+CREATE UNIQUE INDEX job_versions_tag ON job_versions (name, tag) WHERE tag <> '';
