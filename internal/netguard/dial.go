@@ -133,6 +133,15 @@ func (g *Guard) lookUp(ctx context.Context, family, host string) ([]netip.Addr, 
 	return ips, nil
 }
 
+// CheckName judges the form of a name, without looking it up: nil, or a
+// *RefusedError. A dot at the end is part of a name; an address is none.
+func CheckName(host string) error {
+	if reason := nameProblem(host); reason != "" {
+		return &RefusedError{Host: strconv.Quote(host), Reason: reason}
+	}
+	return nil
+}
+
 // nameProblem says why host is no name to look up, or nothing. It is stricter
 // than DNS and as strict as what certificates are made for.
 func nameProblem(host string) string {

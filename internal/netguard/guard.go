@@ -211,3 +211,29 @@ func interfaces() ([]netip.Addr, error) {
 	}
 	return own, nil
 }
+
+// CheckRange judges a whole range: nil if every address of it may be dialled as
+// far as the table goes, or a *RefusedError that names the first part that may
+// not. This machine's own addresses are left to Check.
+func (g *Guard) CheckRange(p netip.Prefix) error {
+	for _, b := range g.blocks {
+		part := b.prefix
+		if part.Bits() < p.Bits() {
+			part = p
+		}
+		if b.prefix.Overlaps(p) && !g.opened(part) {
+			return &RefusedError{Host: p.String(), Reason: b.reason + " (" + b.prefix.String() + ")"}
+		}
+	}
+	return nil
+}
+
+// opened reports whether one range of the allow list has all of p.
+func (g *Guard) opened(p netip.Prefix) bool {
+	for _, a := range g.o.Allow {
+		if a.Bits() <= p.Bits() && a.Contains(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
