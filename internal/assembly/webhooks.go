@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/api/wire"
 	"github.com/takovm/tako/internal/config"
-	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/metrics"
 	"github.com/takovm/tako/internal/netguard"
 	"github.com/takovm/tako/internal/store"
@@ -20,13 +18,9 @@ import (
 // webhooks makes what delivers them. Addresses are judged as those of jobs are,
 // ports are free: receivers listen where they like.
 func (s *served) webhooks(cfg *config.Config) (*webhook.Dispatcher, error) {
-	var allow []netip.Prefix
-	for _, text := range cfg.EgressAllowCIDRs {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, job.Errorf(job.KindConfig, "egress_allow_cidrs: %w", err)
-		}
-		allow = append(allow, p.Masked())
+	allow, err := allowedCIDRs(cfg)
+	if err != nil {
+		return nil, err
 	}
 	guard, err := netguard.New(netguard.Options{Allow: allow, Ports: netguard.AnyPort()})
 	if err != nil {

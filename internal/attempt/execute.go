@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
@@ -25,6 +26,8 @@ type Executor struct {
 	Blobs  Blobs
 	Engine engine.Info
 	Host   string // the name of this node, for records
+	// Egress is what policies of networks are made with.
+	Egress egress.Options
 	// MaxLog bounds a job's log of events, in bytes; 0 is no bound.
 	MaxLog int64
 	// PerKey has no sandboxes of two owners be clones of one snapshot.
@@ -185,7 +188,7 @@ func (e *Executor) outcome(res *runner.Result) job.Outcome {
 		ExitCode: res.ExitCode, Stdout: valid(res.Stdout.Kept), Stderr: valid(res.Stderr.Kept),
 		StdoutTruncated: res.Stdout.Truncated, StderrTruncated: res.Stderr.Truncated,
 		Output: res.Output, OutputNote: res.OutputNote, EndedBy: res.EndedBy, Timing: res.Timing, Usage: res.Usage,
-		Artifacts: res.Artifacts, Skipped: res.Skipped, Host: e.Host,
+		Artifacts: res.Artifacts, Skipped: res.Skipped, Host: e.Host, Network: res.Network,
 		Environment: job.EnvironmentRef{Name: res.Environment.Name, Version: res.Environment.Version, Digest: res.Environment.Digest},
 		Sandbox: job.SandboxRef{
 			Supply: res.Supply, Engine: e.Engine.Name, EngineVersion: e.Engine.Version, Unenforced: res.Unenforced,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
@@ -31,6 +32,10 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 		Environment: environment.Environment{Digest: cmp.Or(req.Environment, t.Environment)},
 		FixedEnv:    len(req.Env) == 0, Preload: t.Preload,
 	}
+	var err error
+	if a.Network, err = e.network(req, t); err != nil {
+		return runner.Attempt{}, err
+	}
 	if req.Stdin != nil {
 		a.Stdin = strings.NewReader(*req.Stdin)
 	}
@@ -49,19 +54,29 @@ func Plain(t job.Type) runner.Attempt {
 		FixedEnv: true, Preload: t.Preload}
 }
 
+// network is the policy of a job: its type's, or a narrower one that it asked
+// for; nil for none.
+func (e *Executor) network(req *job.Request, t job.Type) (*egress.Policy, error) {
+	n, o := t.Network, e.Egress
+	if req.Network != nil {
+		n, o.Within = *req.Network, &t.Network
+	}
+	p, err := egress.Compile(n, o)
+	if err != nil || !n.Open() {
+		return nil, err
+	}
+	return p, nil
+}
+
 // notYet refuses what no part of tako can do so far, instead of leaving it out.
 func notYet(req *job.Request, t job.Type) error {
 	switch {
 	case len(req.Requirements)+len(t.Requirements) > 0:
 		return job.Errorf(job.KindInvalid, "Runtime dependency installation is disabled: this server cannot install packages yet")
-	case t.Network.Open() && (req.Network == nil || req.Network.Mode != job.NetworkNone):
-		return job.Errorf(job.KindInvalid, "job type %s asks for the network: this server gives jobs none", t.Name)
 	case t.GPU:
 		return job.Errorf(job.KindInvalid, "job type %s asks for a GPU: this server has none to give", t.Name)
 	case req.Image != "":
 		return job.Errorf(job.KindInvalid, "image %q: images of requests are not allowed", req.Image)
-	case req.Network != nil && req.Network.Mode != job.NetworkNone:
-		return job.Errorf(job.KindInvalid, "network mode %q: this server gives jobs no network", req.Network.Mode)
 	}
 	return nil
 }

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/takovm/tako/internal/assembly"
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
@@ -38,6 +40,9 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 			return nil, err
 		}
 	}
+	if err := o.network(a, cfg); err != nil {
+		return nil, err
+	}
 	if a.Limits.Execution > time.Duration(cfg.MaxTimeout)*time.Second {
 		return nil, usageError("--timeout must be less than or equal to the configured max_timeout (%d seconds)", cfg.MaxTimeout)
 	}
@@ -48,6 +53,21 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 		return nil, usageError("%s", err)
 	}
 	return a, nil
+}
+
+// network compiles what the program may reach.
+func (o *runOptions) network(a *runner.Attempt, cfg *config.Config) error {
+	if len(o.hosts) == 0 {
+		return nil
+	}
+	options, err := assembly.Egress(cfg)
+	if err != nil {
+		return err
+	}
+	if a.Network, err = egress.Compile(job.Network{Mode: job.NetworkAllow, Allow: o.hosts}, options); err != nil {
+		return usageError("--allow-host: %s", err)
+	}
+	return nil
 }
 
 // program finds the code: -c, a command, standard input or a file.

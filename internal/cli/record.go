@@ -35,6 +35,7 @@ type record struct {
 	Artifacts       []job.Artifact    `json:"artifacts"`
 	Skipped         []string          `json:"skipped_artifacts,omitempty"`
 	Environment     recordEnvironment `json:"environment"`
+	Network         *job.NetworkUse   `json:"network,omitempty"`
 	Sandbox         recordSandbox     `json:"sandbox"`
 }
 
@@ -77,6 +78,7 @@ func newRecord(l *assembly.Local, res *runner.Result) record {
 		StdoutBytes:     res.Stdout.Total,
 		StderrBytes:     res.Stderr.Total,
 		Output:          res.Output,
+		Network:         res.Network,
 		OutputNote:      res.OutputNote,
 		Error:           res.Error,
 		EndedBy:         res.EndedBy,

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -23,7 +25,7 @@ type runOptions struct {
 	code                           string
 	language                       string
 	input, stdin, outputDir        string
-	files, env                     []string
+	files, env, hosts              []string
 	timeout, startupTimeout        string
 	memory, disk                   string
 	maxStdout, maxStderr, fileSize string
@@ -41,10 +43,11 @@ const runLong = `Run a program in a fresh sandbox and stream its output.
     tako run -- ls -l /usr            any program of the environment
 
 Flags come before the script; what follows it is the script's. The program runs
-as uid 1000 in /app without network. It reads /input/data.json (--input) and
-the files given with --file, and may write to /tmp, /app and /output. Standard
-input is empty unless --stdin names one. What is left in /output is copied to
---output-dir; /output/result.json is the result in --json.
+as uid 1000 in /app, without a network but for the hosts of --allow-host. It
+reads /input/data.json (--input) and the files given with --file, and may write
+to /tmp, /app and /output. Standard input is empty unless --stdin names one. What
+is left in /output is copied to --output-dir; /output/result.json is the result
+in --json.
 
 Exit codes: the program's own; 124 when the time ran out, 137 when the memory
 did, 130 when interrupted, 125 when tako could not do its part, 2 for usage.`
@@ -88,6 +91,7 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.maxStdout, "max-stdout", "", "keep at most `size` of standard output (64k)")
 	f.StringVar(&o.maxStderr, "max-stderr", "", "keep at most `size` of standard error (64k)")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=value` for the program, or pass NAME on")
+	f.StringArrayVar(&o.hosts, "allow-host", nil, "let the program reach `host`: api.example.com, *.example.com, 203.0.113.0/24,\neach with an optional :port or :port-port (default 80 and 443)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object about the run instead of streaming")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error beside errors")
 }
@@ -204,6 +208,11 @@ func (a *app) explain(res *runner.Result, o *runOptions) {
 	for _, skipped := range res.Skipped {
 		say("left in /output: %s", skipped)
 	}
+	if res.Network != nil {
+		for _, d := range res.Network.Denied {
+			say("the network refused %s: %s", target(d), d.Reason)
+		}
+	}
 	if n := len(res.Artifacts); n > 0 && o.outputDir == "" {
 		say("the program left %d file(s) in /output; --output-dir keeps them", n)
 	}
@@ -212,6 +221,14 @@ func (a *app) explain(res *runner.Result, o *runOptions) {
 	} else if res.Error != nil && res.Error.Phase == job.PhaseStartup {
 		say("%s", res.Error.Message)
 	}
+}
+
+// target is what a program wanted to reach.
+func target(d job.Denied) string {
+	if d.Port == 0 {
+		return d.Host
+	}
+	return net.JoinHostPort(d.Host, strconv.Itoa(d.Port))
 }
 
 // openStdin opens what --stdin names; nil for an empty standard input.

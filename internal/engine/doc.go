@@ -5,7 +5,8 @@
 //
 // An image is one read-only EROFS file; a sandbox mounts it as its root. A
 // sandbox is one running instance: its own kernel, processes, mounts and
-// network, and exactly one descriptor of the host, the control socket. The
+// network, and exactly one descriptor of the host, the control socket, beside
+// that of its link, where it has one. The
 // init is the first program inside; it owns the inner end of that socket as
 // descriptor 3 and starts everything else. A snapshot is a stopped sandbox on
 // disk, from which any number of sandboxes continue.

@@ -15,8 +15,10 @@ const (
 		"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 	group = "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n"
 	hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
-	// Names come from files only: a sandbox has no resolver of its own.
-	nsswitch = "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\n" +
+	// The resolver of a sandbox that has a network (egress.GatewayIP). One that
+	// has none has no way to it, which programs are told at once.
+	resolver = "nameserver 198.18.0.1\n"
+	nsswitch = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n" +
 		"protocols: files\nservices: files\nethers: files\nrpc: files\n"
 )
 
@@ -24,7 +26,7 @@ const (
 // hostname, no machine-id and no shadow.
 func (p *plan) writeEtc(libraryDirs []string) {
 	for name, content := range map[string]string{
-		"/etc/passwd": passwd, "/etc/group": group, "/etc/hosts": hosts, "/etc/nsswitch.conf": nsswitch, "/etc/resolv.conf": "",
+		"/etc/passwd": passwd, "/etc/group": group, "/etc/hosts": hosts, "/etc/nsswitch.conf": nsswitch, "/etc/resolv.conf": resolver,
 	} {
 		p.write(name, []byte(content))
 	}

@@ -43,7 +43,7 @@ func TestEnsurePacksThisHostsPython(t *testing.T) {
 		"/etc/ssl/certs/ca-certificates.crt":              "certificates",
 		"/etc/localtime":                                  "/usr/share/zoneinfo/Etc/UTC",
 		"/etc/passwd":                                     passwd,
-		"/etc/resolv.conf":                                "",
+		"/etc/resolv.conf":                                resolver,
 	} {
 		if got, ok := all[name]; !ok || got.text != want {
 			t.Errorf("%s is %q (%v), want %q", name, got.text, ok, want)

@@ -24,6 +24,25 @@ type Network struct {
 // Open reports whether the policy lets anything through.
 func (n Network) Open() bool { return n.Mode == NetworkPublic || n.Mode == NetworkAllow }
 
+// NetworkUse is what an attempt did with its network.
+type NetworkUse struct {
+	Mode NetworkMode `json:"mode"`
+	// BytesIn and BytesOut are what its connections carried, to the sandbox and
+	// from it, without headers.
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+	// Denied is what was refused, each thing once: about a hundred.
+	Denied []Denied `json:"denied,omitempty"`
+}
+
+// Denied is something that a policy refused.
+type Denied struct {
+	Host   string `json:"host"`
+	Port   int    `json:"port"` // 0 where there is none: a name was asked for
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`
+}
+
 // PatternProblem says what is wrong with a pattern of a network policy, or
 // nothing.
 func PatternProblem(pattern string) string {

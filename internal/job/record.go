@@ -88,6 +88,8 @@ type Outcome struct {
 	Environment     EnvironmentRef  `json:"environment,omitzero"`
 	Sandbox         SandboxRef      `json:"sandbox,omitzero"`
 	Host            string          `json:"host,omitempty"`
+	// Network is nil where the attempt had none.
+	Network *NetworkUse `json:"network,omitempty"`
 }
 
 // EnvironmentRef names what a job ran in.

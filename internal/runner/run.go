@@ -66,6 +66,7 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 		err = r.collect(ctx)
 	}
 	fault := r.conclude(ctx, err)
+	r.result.Network = r.network()
 	if r.box != nil {
 		r.result.Leftovers = r.release(supplier)
 	}
@@ -117,6 +118,11 @@ func (r *run) startIn(ctx context.Context, supplier *sandbox.Supplier) error {
 	r.result.SandboxID = box.ID()
 	r.result.Supply = box.Supply
 	r.result.Unenforced = box.Unenforced()
+	if box.Link != nil {
+		if err := box.Link.Attach(r.attempt.Network); err != nil {
+			return err
+		}
+	}
 	if err := r.stage(ctx); err != nil {
 		return err
 	}
@@ -233,6 +239,23 @@ func (r *run) written(of func(*guest.Exit) int64) int64 {
 		return 0
 	}
 	return of(r.exit)
+}
+
+// network is what went through the sandbox's link, and what did not.
+func (r *run) network() *job.NetworkUse {
+	if r.attempt.Network == nil {
+		return nil
+	}
+	use := &job.NetworkUse{Mode: r.attempt.Network.Mode()}
+	if r.box == nil {
+		return use
+	}
+	report := r.box.Link.Report()
+	use.BytesIn, use.BytesOut = report.BytesIn, report.BytesOut
+	for _, d := range report.Denied {
+		use.Denied = append(use.Denied, job.Denied{Host: d.Host, Port: int(d.Port), Reason: d.Reason, Count: d.Count})
+	}
+	return use
 }
 
 // usage is what the program used, by the kernel's count of its sandbox since it

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/sandbox"
@@ -52,6 +53,8 @@ type Attempt struct {
 	// Stdin is streamed to the program; nil is an empty one.
 	Stdin  io.Reader
 	Limits job.Limits
+	// Network is what the program may reach; nil is nothing.
+	Network *egress.Policy
 	// Ready, if not nil, is called when all is staged or at hand. The program starts when
 	// it returns; with an error of its own the attempt ends instead. It is called
 	// again where another sandbox takes the place of one that has died.
@@ -111,6 +114,8 @@ type Result struct {
 	Unenforced []string
 	// Environment is what it ran in.
 	Environment environment.Environment
+	// Network is what it did with its network; nil without one.
+	Network *job.NetworkUse
 	// SandboxID names the sandbox in logs; Supply is where it came from.
 	SandboxID string
 	Supply    job.Supply

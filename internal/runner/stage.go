@@ -34,6 +34,7 @@ func (r *run) request() sandbox.Request {
 		CodeBytes:   int64(len(r.attempt.Code)),
 		InputBytes:  input,
 		Tenant:      r.attempt.Tenant,
+		Linked:      r.attempt.Network != nil,
 	}
 	if r.attempt.Holdable() {
 		args := r.args()

@@ -367,9 +367,10 @@ func (s *Sandbox) alive() bool {
 }
 
 // poolKey names what the sandboxes of a pool have in common: a snapshot's key,
-// and the limits that are set when a sandbox is started.
+// the limits that are set when a sandbox is started, and whether it has a
+// network. Which policy that has comes with the attempt.
 func poolKey(key string, r Request) string {
-	return fmt.Sprintf("%s %d %g", key, r.Limits.Memory, r.Limits.CPUs)
+	return fmt.Sprintf("%s %d %g %t", key, r.Limits.Memory, r.Limits.CPUs, r.Linked)
 }
 
 // pooled is a sandbox out of the pool, if there is one.

@@ -29,7 +29,7 @@ func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoSnapshot, err)
 	}
-	box, err := s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
+	box, err := s.start(ctx, r, func(spec engine.Spec) (engine.Sandbox, error) { return s.Engine.Restore(ctx, spec, snapshot) })
 	if err == nil {
 		err = box.open(ctx)
 	}
@@ -103,6 +103,7 @@ func (s *Supplier) freezeInto(ctx context.Context, key string, r Request) error 
 
 // freeze starts a sandbox with the program held in it and writes it to dir.
 func (s *Supplier) freeze(ctx context.Context, r Request, dir string) (err error) {
+	r.Linked = false // a link is given to each clone
 	box, err := s.boot(ctx, r)
 	if err != nil {
 		return err

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"os"
 	"time"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/guest"
@@ -60,6 +63,8 @@ type Request struct {
 	// Held, if not nil, is the program that will run. The sandbox may come with
 	// it, started and held at its script.
 	Held *Held
+	// Linked has the sandbox have a network, whose policy is attached to its link.
+	Linked bool
 	// Tenant, if not empty, is whose clones of one snapshot all are: others get
 	// theirs from another.
 	Tenant string
@@ -82,6 +87,9 @@ type Sandbox struct {
 	// released.
 	Held   bool
 	Supply job.Supply
+	// Link is the network of one that was asked for linked, else nil. Until a
+	// policy is attached nothing goes through.
+	Link *egress.Link
 }
 
 // Launch starts a sandbox, from a snapshot where there is one. The caller
@@ -141,11 +149,11 @@ func (s *Supplier) Retire(box *Sandbox) error {
 
 // boot starts a sandbox from nothing.
 func (s *Supplier) boot(ctx context.Context, r Request) (*Sandbox, error) {
-	return s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Launch(ctx, s.spec(id, r)) })
+	return s.start(ctx, r, func(spec engine.Spec) (engine.Sandbox, error) { return s.Engine.Launch(ctx, spec) })
 }
 
 // start greets the init of the sandbox that launch starts.
-func (s *Supplier) start(ctx context.Context, launch func(id string) (engine.Sandbox, error)) (_ *Sandbox, err error) {
+func (s *Supplier) start(ctx context.Context, r Request, launch func(engine.Spec) (engine.Sandbox, error)) (_ *Sandbox, err error) {
 	id, err := newID("")
 	if err != nil {
 		return nil, err
@@ -156,7 +164,18 @@ func (s *Supplier) start(ctx context.Context, launch func(id string) (engine.San
 			err = errors.Join(err, undo.Run())
 		}
 	}()
-	sb, err := launch(id)
+	spec := s.spec(id, r)
+	var link *egress.Link
+	if r.Linked {
+		var socket *os.File
+		if link, socket, err = egress.NewLink(egress.LinkOptions{}); err != nil {
+			return nil, err
+		}
+		undo.Add(link.Close)
+		defer socket.Close() // the sandbox has its own by then
+		spec.Link = linkOf(socket)
+	}
+	sb, err := launch(spec)
 	if err != nil {
 		return nil, launchError(err)
 	}
@@ -167,7 +186,7 @@ func (s *Supplier) start(ctx context.Context, launch func(id string) (engine.San
 	if err != nil {
 		return nil, job.Errorf(job.KindEngine, "the sandbox's init does not answer: %w", err)
 	}
-	box := &Sandbox{Sandbox: sb, Session: session, Held: hello.Held, Supply: job.SupplyRestore}
+	box := &Sandbox{Sandbox: sb, Session: session, Held: hello.Held, Supply: job.SupplyRestore, Link: link}
 	if !hello.Held {
 		box.Supply = job.SupplyCold
 		if err := furnish(ctx, session); err != nil {
@@ -194,6 +213,9 @@ func furnish(ctx context.Context, session *guest.Session) error {
 // must not keep a dead sandbox's caller waiting.
 func (s *Sandbox) Destroy() error {
 	err := s.Sandbox.Destroy()
+	if s.Link != nil {
+		err = errors.Join(err, s.Link.Close())
+	}
 	closed := make(chan error, 1)
 	go func() { closed <- s.Session.Close() }()
 	const moment = time.Second
@@ -202,6 +224,15 @@ func (s *Sandbox) Destroy() error {
 		return errors.Join(err, closeErr)
 	case <-time.After(moment):
 		return err
+	}
+}
+
+// linkOf is the sandbox's end of a link.
+func linkOf(socket *os.File) *engine.Link {
+	return &engine.Link{
+		Socket: socket, MTU: egress.MTU,
+		Address: netip.PrefixFrom(netip.MustParseAddr(egress.GuestIP), egress.PrefixLen),
+		Gateway: netip.MustParseAddr(egress.GatewayIP),
 	}
 }
 

@@ -123,7 +123,7 @@ type Denied struct {
 	Host   string `json:"host"`
 	Port   int    `json:"port"`
 	Reason string `json:"reason"`
-	Count  int    `json:"count"`
+	Count  int64  `json:"count"`
 }
 
 // Sandbox says what isolated an execution.
@@ -154,12 +154,10 @@ func NewFullRecord(r *job.Record) FullRecord {
 		ParentExecutionID: OrNil(r.ParentID), Relationship: OrNil(r.Relationship),
 		StdoutTruncated: o.StdoutTruncated, StderrTruncated: o.StderrTruncated, IdempotencyKey: OrNil(r.IdempotencyKey),
 		EndedBy: newEndedBy(o.EndedBy), Host: OrNil(o.Host), Attempts: []Attempt{}, Environment: OrNil(Environment(o.Environment)),
-		Network: Network{Mode: job.NetworkNone, Denied: []Denied{}}, Labels: dict(r.Request.Labels), Priority: r.Request.Priority,
+		Labels: dict(r.Request.Labels), Priority: r.Request.Priority,
 		RunAt: NewTime(r.Request.RunAt), QueueMS: queueMS(r), BatchID: OrNil(r.BatchID), SkippedArtifacts: texts(o.Skipped),
 	}
-	if n := r.Request.Network; n != nil {
-		full.Network.Mode = n.Mode
-	}
+	full.Network = newNetwork(r)
 	if o.Sandbox.Engine != "" {
 		full.Sandbox = &Sandbox{o.Sandbox.Supply, o.Sandbox.Engine, o.Sandbox.EngineVersion, texts(o.Sandbox.Unenforced)}
 	}
@@ -169,6 +167,24 @@ func NewFullRecord(r *job.Record) FullRecord {
 	}
 	full.noteOutput(o.OutputNote)
 	return full
+}
+
+// newNetwork is what the last attempt did, or before there is one what it may.
+func newNetwork(r *job.Record) Network {
+	n := Network{Mode: job.NetworkNone, Denied: []Denied{}}
+	if t := r.Request.Type; t != nil && t.Network.Mode != "" {
+		n.Mode = t.Network.Mode
+	}
+	if asked := r.Request.Network; asked != nil {
+		n.Mode = asked.Mode
+	}
+	if use := r.Outcome.Network; use != nil {
+		n.BytesIn, n.BytesOut = &use.BytesIn, &use.BytesOut
+		for _, d := range use.Denied {
+			n.Denied = append(n.Denied, Denied(d))
+		}
+	}
+	return n
 }
 
 // noteOutput says why there is no output, in this view only.
