@@ -41,11 +41,17 @@ func (l *Link) accept(p []byte) bool {
 		reason = reasonProtocol
 	case len(p) < 20+8 || p[9] == protoTCP && len(p) < 20+20:
 		reason = reasonMalformed
+	case dst == guestAddr() || dst.IsLoopback() || dst.IsMulticast() || dst.IsUnspecified() || dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		reason = reasonNowhere
 	}
 	if reason == "" {
 		return true
 	}
-	l.denied.add(l.called(dst), 0, reason)
+	var port uint16
+	if reason == reasonNowhere {
+		port = binary.BigEndian.Uint16(p[22:])
+	}
+	l.denied.add(l.called(dst), port, reason)
 	return false
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,14 @@ func (f *flow) serve() {
 
 // gates answers what reads from the guest and what reads from the server.
 func (f *flow) gates() (out, back func() error) {
+	_, err := netip.ParseAddr(f.host)
+	switch {
+	case err == nil: // no name was dialled that another could be hidden behind
+	case f.port == httpsPort:
+		return (&helloGate{f: f}).gates()
+	case f.port == httpPort:
+		return (&requestGate{f: f}).gates()
+	}
 	return f.fromGuest, f.fromServer
 }
 

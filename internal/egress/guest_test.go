@@ -288,3 +288,11 @@ func (g *guest) wantDenied(host string, port uint16, reason string) {
 func allow(patterns ...string) job.Network {
 	return job.Network{Mode: job.NetworkAllow, Allow: patterns}
 }
+
+func prefixes(texts ...string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range texts {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}

@@ -22,6 +22,7 @@ const (
 	reasonIPv6        = "IPv6 is not carried"
 	reasonSpoofed     = "the packet's source is not the sandbox's address"
 	reasonFragment    = "fragments and IPv4 options are not carried"
+	reasonNowhere     = "loopback, multicast and broadcast do not leave the sandbox"
 	reasonMalformed   = "the packet is malformed"
 	reasonLocalName   = "a name of one label is not one of the internet"
 	reasonBadName     = "not a host name"
