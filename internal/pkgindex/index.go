@@ -1,0 +1,181 @@
+package pkgindex
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/netguard"
+)
+
+// Host is the name under which a sandbox reaches the gateway, on port 80.
+const Host = "packages.tako"
+
+// URL is where its clients find the simple repository API.
+const URL = "http://" + Host + "/simple/"
+
+// DefaultURL is the index where none is configured.
+const DefaultURL = "https://pypi.org/simple/"
+
+// Limits of what is fetched, in bytes.
+const (
+	maxPage = 64 << 20 // of the largest projects there are pages of 30 MB
+	maxFile = 4 << 30
+	// maxLinks bounds the files of one project.
+	maxLinks = 100_000
+)
+
+// silence is how long an index may take to answer, or to go on.
+const silence = 60 * time.Second
+
+// Options say where packages come from.
+type Options struct {
+	// Indexes are simple repository APIs, the first one first; their URLs may
+	// hold a user and a password.
+	Indexes []*url.URL
+	// Wheels, if not empty, is a directory of wheels that come before them.
+	Wheels string
+	// Sources lets source distributions through.
+	Sources bool
+	// Proxy, if not nil, is how the indexes are reached.
+	Proxy *url.URL
+	// Guard judges where links lead that leave the host of their index.
+	Guard *netguard.Guard
+	// Transport is for tests; nil is one of our own.
+	Transport http.RoundTripper
+}
+
+// Gateway serves one installation.
+type Gateway struct {
+	o      Options
+	client *http.Client
+	wheels *os.Root // nil where there is none
+
+	mu    sync.Mutex
+	files map[string]target // by the name in our links
+	found []string          // projects that some source has
+	fault error             // the first thing that an index could not do
+}
+
+// target is where a file comes from.
+type target struct {
+	url   *url.URL // nil: the directory
+	name  string
+	index *url.URL // whose page had it
+}
+
+// New returns a gateway. The caller closes it.
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{o: o, files: map[string]target{}}
+	if o.Wheels != "" {
+		root, err := os.OpenRoot(o.Wheels)
+		if err != nil {
+			return nil, job.Errorf(job.KindConfig, "the directory of wheels: %w", err)
+		}
+		g.wheels = root
+	}
+	transport := o.Transport
+	if transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.Proxy, t.ResponseHeaderTimeout = nil, silence
+		if o.Proxy != nil {
+			t.Proxy = http.ProxyURL(o.Proxy)
+		}
+		transport = t
+	}
+	g.client = &http.Client{Transport: transport, CheckRedirect: g.redirect}
+	return g, nil
+}
+
+// Close lets go of the directory and of connections.
+func (g *Gateway) Close() error {
+	g.client.CloseIdleConnections()
+	if g.wheels != nil {
+		return g.wheels.Close()
+	}
+	return nil
+}
+
+// Fault is why an index did not answer as it should, the first time that one
+// did not; nil when all of them did. A project that is not there is no fault.
+func (g *Gateway) Fault() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fault
+}
+
+func (g *Gateway) fail(index *url.URL, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fault == nil {
+		g.fault = job.Errorf(job.KindUnavailable, "the package index %s does not answer: %w", index.Redacted(), plain(err))
+	}
+}
+
+// plain leaves the URL, which may hold a password, out of an error.
+func plain(err error) error {
+	if ue, ok := err.(*url.Error); ok { //nolint:errorlint // the outermost one says the URL
+		return ue.Err
+	}
+	return err
+}
+
+// key follows an index's credentials and the link's index through redirects.
+type key struct{}
+
+// request asks for what is at u, for a page of index or a link on one.
+func (g *Gateway) request(ctx context.Context, u, index *url.URL, accept string) (*http.Response, error) {
+	if err := g.mayFetch(ctx, u, index); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, key{}, index), http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("User-Agent", "tako")
+	if u.User == nil && sameHost(u, index) && index.User != nil {
+		password, _ := index.User.Password()
+		req.SetBasicAuth(index.User.Username(), password)
+	}
+	return g.client.Do(req)
+}
+
+// redirect judges where an answer sends us. Credentials do not go along to
+// another host.
+func (g *Gateway) redirect(req *http.Request, via []*http.Request) error {
+	const most = 5
+	index, _ := req.Context().Value(key{}).(*url.URL)
+	if len(via) > most || index == nil {
+		return http.ErrUseLastResponse
+	}
+	if !sameHost(req.URL, index) {
+		req.Header.Del("Authorization")
+	}
+	return g.mayFetch(req.Context(), req.URL, index)
+}
+
+// mayFetch reports why u may not be fetched for an index.
+func (g *Gateway) mayFetch(ctx context.Context, u, index *url.URL) error {
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return job.Errorf(job.KindInvalid, "%s is not a web address", u.Redacted())
+	case sameHost(u, index):
+		return nil
+	case u.Scheme != "https" && index.Scheme == "https":
+		return job.Errorf(job.KindInvalid, "%s is not https, as its index is", u.Redacted())
+	case g.o.Guard == nil:
+		return job.Errorf(job.KindInvalid, "%s is not on the host of its index", u.Redacted())
+	}
+	_, err := g.o.Guard.Resolve(ctx, "tcp", u.Hostname())
+	return err
+}
+
+func sameHost(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+}
