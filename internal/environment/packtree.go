@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/takovm/tako/internal/job"
@@ -258,7 +259,7 @@ func (p *treePlan) remove(name string) {
 func (p *treePlan) account(name string, id int, standard string, line func(name string) string) {
 	content := string(p.small(name))
 	if content == "" {
-		content = standard
+		content = strings.ReplaceAll(standard, strconv.Itoa(sandboxID), strconv.Itoa(id))
 	}
 	if !strings.HasSuffix(content, "\n") {
 		content += "\n"
@@ -267,7 +268,7 @@ func (p *treePlan) account(name string, id int, standard string, line func(name 
 	free := "sandbox"
 	for row := range strings.Lines(content) {
 		fields := strings.Split(strings.TrimSpace(row), ":")
-		if len(fields) > column && fields[column] == fmt.Sprint(id) {
+		if len(fields) > column && fields[column] == strconv.Itoa(id) {
 			p.write(name, []byte(content))
 			return
 		}

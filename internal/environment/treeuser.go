@@ -118,11 +118,15 @@ func (p *treePlan) program(names []string, search string) (string, *entry) {
 // pythonVersion is the version of an interpreter of the tree, from its file or
 // its library; the minor one where they do not tell. Empty if it is not Python 3.
 func (p *treePlan) pythonVersion(interpreter *entry) string {
+	prefix := path.Dir(path.Dir(interpreter.path))
 	minor, ok := pythonMinor(path.Base(interpreter.path))
+	for n := 99; !ok && n >= 6; n-- { // its own name does not tell: its library's does
+		minor = fmt.Sprintf("3.%d", n)
+		ok = resolveIn(p.entries, path.Join(prefix, "lib", "python"+minor, "os.py")) != nil
+	}
 	if !ok {
 		return ""
 	}
-	prefix := path.Dir(path.Dir(interpreter.path))
 	library := "libpython" + minor + ".so.1.0"
 	for _, e := range []*entry{
 		interpreter, resolveIn(p.entries, path.Join(prefix, "lib", library)), resolveIn(p.entries, path.Join(prefix, "lib64", library)),

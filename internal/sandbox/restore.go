@@ -29,7 +29,7 @@ func (s *Supplier) restore(ctx context.Context, key string, r Request) (*Sandbox
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoSnapshot, err)
 	}
-	box, err := s.start(ctx, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
+	box, err := s.start(ctx, r, func(id string) (engine.Sandbox, error) { return s.Engine.Restore(ctx, s.spec(id, r), snapshot) })
 	if err == nil {
 		err = box.open(ctx)
 	}
