@@ -24,6 +24,7 @@ func importRules() []rule {
 		policy  = "the queue decides when, the sandbox how; each is tested without the other"
 		bucket  = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
 		seam    = "a contract that imports an implementation is none"
+		images  = "what reads images of strangers is in one place, and what it brings along is kept out of the rest"
 		surface = "the command line is an edge: what others need of it belongs below"
 	)
 	return []rule{
@@ -41,6 +42,8 @@ func importRules() []rule {
 		{"internal/artifact", "internal/job", true, false, seam},
 		{"internal/artifact", "...", false, false, seam},
 		{"...", "gocloud.dev/...", false, true, bucket},
+		{"internal/oci", "github.com/google/go-containerregistry/...", true, true, images},
+		{"...", "github.com/google/go-containerregistry/...", false, true, images},
 		{"...", "github.com/aws/...", false, true, bucket},
 
 		{"internal/guest/...", "internal/guest/...", true, false, leaf},
@@ -90,7 +93,7 @@ func layers() [][]string {
 		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics"},
 		{"internal/runner"},
 		{"internal/sandbox"},
-		{"internal/takotest"},
+		{"internal/takotest", "internal/oci"},
 		{"internal/environment", "internal/egress", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config"},

@@ -3,6 +3,7 @@ package assembly
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,10 @@ import (
 // errStale is why an attempt was given up before its program started: the
 // machine has changed since its environment was packed.
 var errStale = errors.New("the environment is no longer this machine's")
+
+func environmentCache(cfg *config.Config) string {
+	return filepath.Join(cfg.DataDir, "cache", "environments")
+}
 
 // images keep this machine's environment. Any number of attempts use it at
 // once; one of them packs it again when it has to be.
@@ -51,9 +56,12 @@ type comparison struct {
 // open finds the environment that was used last, and looks meanwhile whether it
 // still holds; without one it packs it now. It returns the path of the init's
 // image.
-func (i *images) open(ctx context.Context, cfg *config.Config, progress func(environment.Progress)) (initImage string, err error) {
-	cache := filepath.Join(cfg.DataDir, "cache", "environments")
-	i.host, i.progress = &environment.Host{Cache: cache}, progress
+func (i *images) open(ctx context.Context, cfg *config.Config, opts Options) (initImage string, err error) {
+	cache := environmentCache(cfg)
+	i.host, i.progress = &environment.Host{Cache: cache}, opts.Progress
+	if opts.ImagesOnly {
+		return environment.PackInit(ctx, cache, initbin.Binary(), initbin.Digest())
+	}
 	if env, fresh, ok := i.host.Recall(); ok {
 		c := &comparison{done: make(chan struct{})}
 		go func() {
@@ -172,13 +180,16 @@ func (p packed) ready(ctx context.Context) error {
 // Environment is the one that attempts run in now.
 func (l *Local) Environment() environment.Environment { return l.images.current().Environment }
 
-// Run runs one attempt in this machine's environment, or in the one whose digest
-// the attempt has. The sandbox starts while
+// Run runs one attempt in this machine's environment, in the one whose digest
+// the attempt has, or in an image's that Image has answered. The sandbox starts while
 // the environment is still being compared with the machine; the program starts
 // after. When that finds a difference, or the image turns out to be corrupt,
 // the environment is packed again and the attempt begins anew: nobody has seen
 // anything of the program by then.
 func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	if a.Environment.Image != "" {
+		return l.runIn(ctx, a, sinks)
+	}
 	digest := a.Environment.Digest
 	for again := true; ; again = false {
 		env, err := l.images.wanted(digest)
@@ -209,6 +220,27 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 			return res, err
 		}
 	}
+}
+
+// runIn runs one attempt in an image. One that turns out to be damaged is
+// removed, and the attempt's failure says so: making it again is not for here.
+func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	res, err := l.Runner.Run(ctx, a, sinks)
+	if res == nil || ctx.Err() != nil || !suspect(res, a) {
+		return res, err
+	}
+	damaged := environment.VerifyContext(ctx, a.Environment.Image, l.images.progress)
+	if damaged == nil || ctx.Err() != nil {
+		return res, err
+	}
+	if l.Runner.Supplier.Snapshots != nil {
+		l.Runner.Supplier.Snapshots.Forget() // they may have been made with it
+	}
+	if removeErr := os.Remove(a.Environment.Image); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+		return res, errors.Join(damaged, removeErr)
+	}
+	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).
+		WithHint("make it again with `tako env pull %s`", a.Environment.Name)
 }
 
 // forgetPool lets go what waits in an environment that is none any more.

@@ -27,6 +27,7 @@ type Local struct {
 	// when nothing is left. It keeps nobody from running jobs.
 	Leftovers error
 
+	config  *config.Config
 	images  images
 	release func() error
 }
@@ -39,6 +40,9 @@ type Options struct {
 	// Executable is the binary that becomes a sandbox; default this one. For
 	// tests, whose own binary cannot be one.
 	Executable string
+	// ImagesOnly says that all attempts bring the environment of an image: this
+	// machine's Python is not packed, and need not be there.
+	ImagesOnly bool
 	// Pool sizes the pool of sandboxes that wait; without Max there is none.
 	Pool sandbox.PoolOptions
 }
@@ -61,7 +65,7 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 	if groups != nil {
 		undo.Add(groups.Close)
 	}
-	l := &Local{}
+	l := &Local{config: cfg}
 	if _, l.Leftovers = sandbox.Reclaim(ctx, cfg.DataDir, groups); ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -83,7 +87,7 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 		Snapshots:  &sandbox.Snapshots{Dir: filepath.Join(cfg.DataDir, "cache", "snapshots")},
 		Log:        opts.Log,
 	}
-	if supplier.Init, err = l.images.open(ctx, cfg, opts.Progress); err != nil {
+	if supplier.Init, err = l.images.open(ctx, cfg, opts); err != nil {
 		return nil, err
 	}
 	if opts.Pool.Max > 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/takovm/tako/internal/assembly"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/oci"
 	"github.com/takovm/tako/internal/runner"
 )
 
@@ -27,7 +28,7 @@ type runOptions struct {
 	input, stdin, outputDir        string
 	files, env, hosts              []string
 	timeout, startupTimeout        string
-	memory, disk                   string
+	memory, disk, image            string
 	maxStdout, maxStderr, fileSize string
 	cpus                           float64
 	pids, entries                  int
@@ -41,6 +42,7 @@ const runLong = `Run a program in a fresh sandbox and stream its output.
     tako run -c 'print(1+1)'          code on the command line
     tako run -                        code on standard input
     tako run -- ls -l /usr            any program of the environment
+    tako run --image alpine -- ls     the same in a container image (see tako env)
 
 Flags come before the script; what follows it is the script's. The program runs
 as uid 1000 in /app, without a network but for the hosts of --allow-host. It
@@ -76,6 +78,7 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.SetInterspersed(false)
 	f.StringVarP(&o.code, "code", "c", "", "run `code` instead of a file")
 	f.StringVar(&o.language, "language", "", "`language` of the program: python, node or bash (default by file name, else python)")
+	f.StringVar(&o.image, "image", "", "run in the container image `REF`, pulled if it is not here, instead of this machine's Python")
 	f.StringVar(&o.input, "input", "", "input data: a JSON object, or a `file` that holds one")
 	f.StringArrayVar(&o.files, "file", nil, "copy a file of the host in, as `host:inside`; inside is relative to /input")
 	f.StringVar(&o.stdin, "stdin", "", "feed `file` to the program's standard input; - is tako's own")
@@ -132,7 +135,16 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 // execute builds what a run needs, runs it, and lets go of all of it before it
 // says how it went.
 func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, attempt *runner.Attempt, sinks runner.Sinks) error {
-	local, err := assembly.NewLocal(ctx, cfg, assembly.Options{Progress: newProgress(a.streams.Err, o.quiet)})
+	opts := assembly.Options{Progress: newProgress(a.streams.Err, o.quiet), ImagesOnly: o.image != ""}
+	if o.image != "" {
+		opts.Progress = newProgressOf(o.image, a.streams.Err, o.quiet)
+		env, err := assembly.Image(ctx, cfg, o.image, oci.Options{Progress: opts.Progress})
+		if err != nil {
+			return err
+		}
+		attempt.Environment = env
+	}
+	local, err := assembly.NewLocal(ctx, cfg, opts)
 	if err != nil {
 		return err
 	}

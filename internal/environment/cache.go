@@ -203,18 +203,20 @@ func (c *cache) prune(current string) {
 	}
 }
 
-// removeUnheld removes an image that nobody holds. The lock is kept until the
-// file is gone: a holder who comes later finds it missing.
-func removeUnheld(image string) {
+// removeUnheld removes an image that nobody holds, and reports whether it has.
+// The lock is kept until the file is gone: a holder who comes later finds it
+// missing.
+func removeUnheld(image string) bool {
 	f, err := os.Open(image)
 	if err != nil {
-		return
+		return false
 	}
 	defer f.Close()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		return
+		return false
 	}
 	removeImage(image)
+	return true
 }
 
 // pinned reports that an image stays whatever comes after it.

@@ -29,12 +29,15 @@
 //	<entry>-*.tmp    unfinished; removed by the next holder of the lock
 //
 // The newest two images of an entry stay, those that somebody holds (see
-// Environment.Hold) and those that are pinned (see Host.Pin).
+// Environment.Hold) and those that are pinned (see Host.Pin). Images that
+// PackTree made stay until PruneTrees.
 package environment
 
 import (
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/takovm/tako/internal/job"
@@ -54,6 +57,47 @@ type Environment struct {
 	// Languages are what the environment can run: "python" always, "node" and
 	// "bash" where the host has them.
 	Languages map[string]Language `json:"languages"`
+	// Config is what a container image says about how it is run; nil for this
+	// machine's environment.
+	Config *ImageConfig `json:"config,omitempty"`
+}
+
+// ImageConfig is what a container image says about how its programs are run, as
+// far as it holds inside a sandbox.
+type ImageConfig struct {
+	Env        []string `json:"env,omitempty"` // "NAME=value"
+	WorkingDir string   `json:"working_dir,omitempty"`
+	User       string   `json:"user,omitempty"` // as the image has it
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Cmd        []string `json:"cmd,omitempty"`
+	// UID and GID are whom User is inside; 1000 for root, who is nobody's to be.
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+	// Dir is WorkingDir where it is a directory of the image that sandboxes see;
+	// else empty.
+	Dir string `json:"dir,omitempty"`
+}
+
+// Variable is the image's value of an environment variable; empty for none.
+func (c *ImageConfig) Variable(name string) string {
+	if c == nil {
+		return ""
+	}
+	for _, v := range slices.Backward(c.Env) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// ValidVariable reports whether an image may set this environment variable: it is
+// what a job may set, too.
+func ValidVariable(name, value string) bool {
+	if name == "" || len(name) > 256 || len(value) > 32<<10 || strings.ContainsRune(value, 0) || name[0] >= '0' && name[0] <= '9' {
+		return false
+	}
+	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
 // Language is how a program in one language is started.

@@ -175,7 +175,7 @@ func (n *node) Sys() any {
 	if n.kind == directory {
 		links = 2 + n.dirs
 	}
-	return &erofs.Stat{Mtime: uint64(n.mtime), Nlink: links}
+	return &erofs.Stat{Mtime: uint64(n.mtime), Nlink: links, UID: n.uid, GID: n.gid}
 }
 
 // source reads an entry's content and fails with errChanged if the host's file
@@ -189,6 +189,9 @@ type source struct {
 
 // openEntry opens the content of e.
 func openEntry(host *look, e *entry) (io.ReadCloser, error) {
+	if e.open != nil {
+		return e.open()
+	}
 	if e.data != nil {
 		return io.NopCloser(bytes.NewReader(e.data)), nil
 	}

@@ -24,16 +24,20 @@ const (
 	link      kind = 'l'
 )
 
-// entry is one path of the image. Owner and group are root, always; there are
-// no extended attributes; directories have no time.
+// entry is one path of the image. There are no extended attributes. In this
+// machine's environment owner and group are root, always, and directories have
+// no time.
 type entry struct {
 	path   string
 	kind   kind
 	mode   uint32 // 0644 or 0755
+	uid    uint32
+	gid    uint32
 	size   int64
-	mtime  int64  // seconds since 1970; Python compares it with its .pyc
-	target string // of a link
-	data   []byte // content that is written here; nil for the host's
+	mtime  int64                         // seconds since 1970; Python compares it with its .pyc
+	target string                        // of a link
+	data   []byte                        // content that is written here; nil for the host's
+	open   func() (io.ReadCloser, error) // content from elsewhere
 	sum    [sha256.Size]byte
 }
 
@@ -70,6 +74,9 @@ func (m *manifest) digest() string {
 			content = e.target
 		}
 		fmt.Fprintf(h, "%q %c %04o %d %d %q\n", e.path, e.kind, e.mode, e.size, e.mtime, content)
+		if e.uid != 0 || e.gid != 0 {
+			fmt.Fprintf(h, "%d:%d\n", e.uid, e.gid)
+		}
 	}
 	for _, name := range m.skipped {
 		fmt.Fprintf(h, "%q skipped\n", name)

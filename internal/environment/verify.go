@@ -24,7 +24,7 @@ const (
 	// reads, in bytes.
 	endSize = 64 << 10
 	// maxSidecar bounds a sidecar, in bytes.
-	maxSidecar = 16 << 10
+	maxSidecar = 256 << 10
 
 	superblockOffset = 1024       // EROFS_SUPER_OFFSET
 	superblockMagic  = 0xE0F5E1E2 // EROFS_SUPER_MAGIC_V1, little-endian

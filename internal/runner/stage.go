@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,21 @@ import (
 	"github.com/takovm/tako/internal/sandbox"
 )
 
-// searchPath is where a command without a slash is looked for, and PATH.
+// searchPath is where a command without a slash is looked for, and PATH, unless
+// the environment's image has a PATH of its own.
 const searchPath = "/usr/local/bin:/usr/bin:/bin"
+
+func (a *Attempt) searchPath() string {
+	return cmp.Or(a.Environment.Config.Variable("PATH"), searchPath)
+}
+
+// dir is where the program starts: a command where its image says, code in /app.
+func (a *Attempt) dir() string {
+	if c := a.Environment.Config; c != nil && c.Dir != "" && len(a.Command) > 0 {
+		return c.Dir
+	}
+	return sandbox.AppDir
+}
 
 // request is what the sandbox has to hold.
 func (r *run) request() sandbox.Request {
@@ -159,7 +173,7 @@ func (r *run) exec(ctx context.Context) error {
 	}
 	args := r.args()
 	var err error
-	for _, candidate := range candidates(args[0]) {
+	for _, candidate := range r.attempt.candidates(args[0]) {
 		err = r.box.Session.Start(ctx, r.program(candidate, args), streams)
 		if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR) {
 			return err
@@ -182,16 +196,21 @@ func released(err error) error {
 	return err
 }
 
-func candidates(name string) []string {
+func (a *Attempt) candidates(name string) []string {
 	if strings.HasPrefix(name, "/") {
 		return []string{name}
 	}
 	if strings.Contains(name, "/") {
-		return []string{path.Join(sandbox.AppDir, name)}
+		return []string{path.Join(a.dir(), name)}
 	}
 	var all []string
-	for dir := range strings.SplitSeq(searchPath, ":") {
-		all = append(all, path.Join(dir, name))
+	for dir := range strings.SplitSeq(a.searchPath(), ":") {
+		if path.IsAbs(dir) {
+			all = append(all, path.Join(dir, name))
+		}
+	}
+	if all == nil { // an image may have any PATH
+		return []string{path.Join(a.dir(), name)}
 	}
 	return all
 }
@@ -208,13 +227,14 @@ func (r *run) program(file string, args []string) guest.Program {
 	l := r.attempt.Limits
 	// The program's own process was counted for init's user, who started it.
 	tasks := uint64(l.PIDs - 1)
+	uid, gid := sandbox.User(r.attempt.Environment)
 	return guest.Program{
 		Path: file,
 		Args: args,
 		Env:  r.env(),
-		Dir:  sandbox.AppDir,
-		UID:  sandbox.UID,
-		GID:  sandbox.GID,
+		Dir:  r.attempt.dir(),
+		UID:  uid,
+		GID:  gid,
 		Rlimits: []guest.Rlimit{
 			{Resource: unix.RLIMIT_NPROC, Soft: tasks, Hard: tasks},
 			{Resource: unix.RLIMIT_NOFILE, Soft: uint64(l.OpenFiles), Hard: uint64(l.OpenFiles)},
@@ -223,11 +243,16 @@ func (r *run) program(file string, args []string) guest.Program {
 	}
 }
 
-// env is the contract's environment, then the language's, then the job's.
+// env is the image's environment, then the contract's, the language's and the
+// job's. Of the contract's only PATH is the image's own where it has one.
 func (r *run) env() []string {
 	l := r.attempt.Limits
-	vars := map[string]string{
-		"PATH":                   searchPath,
+	vars := map[string]string{}
+	if c := r.attempt.Environment.Config; c != nil {
+		set(vars, c.Env)
+	}
+	maps.Copy(vars, map[string]string{
+		"PATH":                   r.attempt.searchPath(),
 		"HOME":                   sandbox.HomeDir,
 		"USER":                   "sandbox",
 		"LANG":                   "C.UTF-8",
@@ -235,15 +260,20 @@ func (r *run) env() []string {
 		"MPLCONFIGDIR":           "/tmp/.cache/matplotlib",
 		"TAKO_STARTUP_TIMEOUT":   strconv.Itoa(int(l.Startup.Seconds())),
 		"TAKO_EXECUTION_TIMEOUT": strconv.Itoa(int(l.Execution.Seconds())),
-	}
-	for _, v := range r.attempt.Environment.Languages[r.attempt.Language].Env {
-		name, value, _ := strings.Cut(v, "=")
-		vars[name] = value
-	}
+	})
+	set(vars, r.attempt.Environment.Languages[r.attempt.Language].Env)
 	maps.Copy(vars, r.attempt.Env)
 	env := make([]string, 0, len(vars))
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		env = append(env, name+"="+vars[name])
 	}
 	return env
+}
+
+// set sets variables that are written NAME=value.
+func set(vars map[string]string, all []string) {
+	for _, v := range all {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
 }

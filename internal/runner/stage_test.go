@@ -21,7 +21,7 @@ func TestCandidates(t *testing.T) {
 		"../x":    {"/x"},
 		"ls":      {"/usr/local/bin/ls", "/usr/bin/ls", "/bin/ls"},
 	} {
-		if got := candidates(name); !slices.Equal(got, want) {
+		if got := (&Attempt{}).candidates(name); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}

@@ -38,6 +38,9 @@ func (a *Attempt) checkProgram() error {
 	}
 	if _, ok := a.Environment.Languages[a.Language]; !ok {
 		known := slices.Sorted(maps.Keys(a.Environment.Languages))
+		if len(known) == 0 {
+			return invalid("unknown language %q: the environment %s has none, only commands can be run in it", a.Language, a.Environment.Name)
+		}
 		return invalid("unknown language %q: the environment %s has %s", a.Language, a.Environment.Name, strings.Join(known, ", "))
 	}
 	if len(strings.TrimSpace(string(a.Code))) == 0 {

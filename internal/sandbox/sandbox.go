@@ -21,12 +21,21 @@ import (
 	"github.com/takovm/tako/internal/lifecycle"
 )
 
-// User code's identity inside every sandbox.
+// User code's identity inside every sandbox, but in those of images that have a
+// user of their own: see User.
 const (
 	UID     = 1000
 	GID     = 1000
 	HomeDir = "/home/sandbox"
 )
+
+// User is whom user code is in an environment: never root.
+func User(e environment.Environment) (uid, gid int) {
+	if c := e.Config; c != nil && c.UID > 0 && c.GID > 0 {
+		return c.UID, c.GID
+	}
+	return UID, GID
+}
 
 // Directories of the contract inside every sandbox.
 const (
@@ -189,7 +198,7 @@ func (s *Supplier) start(ctx context.Context, r Request, launch func(engine.Spec
 	box := &Sandbox{Sandbox: sb, Session: session, Held: hello.Held, Supply: job.SupplyRestore, Link: link}
 	if !hello.Held {
 		box.Supply = job.SupplyCold
-		if err := furnish(ctx, session); err != nil {
+		if err := furnish(ctx, session, r); err != nil {
 			return nil, err
 		}
 	}
@@ -199,9 +208,10 @@ func (s *Supplier) start(ctx context.Context, r Request, launch func(engine.Spec
 
 // furnish makes the directories in which libraries keep what they compute;
 // matplotlib warns without its own.
-func furnish(ctx context.Context, session *guest.Session) error {
+func furnish(ctx context.Context, session *guest.Session, r Request) error {
+	uid, gid := User(r.Environment)
 	for _, dir := range []string{"/tmp/.cache", "/tmp/.cache/matplotlib"} {
-		if err := session.Mkdir(ctx, dir, 0o755, UID, GID); err != nil {
+		if err := session.Mkdir(ctx, dir, 0o755, uid, gid); err != nil {
 			return fmt.Errorf("making %s: %w", dir, err)
 		}
 	}
@@ -267,6 +277,7 @@ func room(bytes int64) int64 {
 // limits; what it may only read, by what is staged.
 func (s *Supplier) spec(id string, r Request) engine.Spec {
 	l := r.Limits
+	uid, gid := User(r.Environment)
 	return engine.Spec{
 		ID:       id,
 		Image:    r.Environment.Image,
@@ -278,7 +289,7 @@ func (s *Supplier) spec(id string, r Request) engine.Spec {
 		Tmpfs: []engine.Tmpfs{
 			{Path: TmpDir, Size: l.Disk, Mode: 0o1777, NoExec: true},
 			{Path: OutputDir, Size: l.Disk, Mode: 0o777},
-			{Path: AppDir, Size: l.Disk, Mode: 0o755, UID: UID, GID: GID},
+			{Path: AppDir, Size: l.Disk, Mode: 0o755, UID: uid, GID: gid},
 			{Path: CodeDir, Size: room(r.CodeBytes), Mode: 0o755},
 			{Path: InputDir, Size: room(r.InputBytes), Mode: 0o755},
 			{Path: "/dev/shm", Size: l.Shm, Mode: 0o1777, NoExec: true},

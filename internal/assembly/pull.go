@@ -1,0 +1,45 @@
+package assembly
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/environment"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/oci"
+)
+
+// OpenImages opens the store of container images in the data directory.
+func OpenImages(cfg *config.Config) (*oci.Store, error) {
+	return oci.Open(filepath.Join(cfg.DataDir, "cache", "images"), environmentCache(cfg), oci.Limits{})
+}
+
+// Image is the environment of a container image, for the Environment of an
+// attempt. One that was pulled before is taken as it is, without asking the
+// registry; one that was not is pulled now.
+func Image(ctx context.Context, cfg *config.Config, reference string, o oci.Options) (environment.Environment, error) {
+	store, err := OpenImages(cfg)
+	if err != nil {
+		return environment.Environment{}, err
+	}
+	env, err := store.Find(reference)
+	if job.KindOf(err) != job.KindNotFound {
+		return env, err
+	}
+	image, err := store.Pull(ctx, reference, o)
+	if err != nil {
+		return environment.Environment{}, err
+	}
+	return image.Environment, nil
+}
+
+// Image is the environment of a container image that was pulled before: nobody is
+// asked. See oci.Store.Find for its errors.
+func (l *Local) Image(reference string) (environment.Environment, error) {
+	store, err := OpenImages(l.config)
+	if err != nil {
+		return environment.Environment{}, err
+	}
+	return store.Find(reference)
+}

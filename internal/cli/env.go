@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/takovm/tako/internal/assembly"
+	"github.com/takovm/tako/internal/oci"
+)
+
+const envLong = `Keep container images as environments: root file systems that programs can run
+in, with "tako run --image REF". No Docker is needed, and nothing of an image is
+executed by pulling it. Images are in the data directory.`
+
+func (a *app) newEnvCommand() *cobra.Command {
+	cmd := group("env", "Pull, list and remove container images to run in", a.newEnvPullCommand(), a.newEnvLoadCommand(),
+		a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand())
+	cmd.Long = envLong
+	return cmd
+}
+
+// envCommand is a command on the store of images.
+func (a *app) envCommand(cmd *cobra.Command, run func(ctx context.Context, r *remote, store *oci.Store, args []string) error) *cobra.Command {
+	r := &remote{app: a}
+	cmd.Flags().BoolVar(&r.json, "json", false, "print the answer as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := a.config()
+		if err != nil {
+			return &exitError{code: exitFailed, msg: err.Error()}
+		}
+		store, err := assembly.OpenImages(cfg)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), r, store, args)
+	}
+	return cmd
+}
+
+// login are the flags that name credentials.
+type login struct {
+	username string
+	fromIn   bool
+	quiet    bool
+}
+
+func (l *login) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&l.username, "username", "", "`name` to log in to the registry with (default: Docker's config.json)")
+	cmd.Flags().BoolVar(&l.fromIn, "password-stdin", false, "read the password from standard input")
+}
+
+// options reads the password. It is never an argument, which others could see.
+func (l *login) options(in io.Reader) (o oci.Options, err error) {
+	if (l.username != "") != l.fromIn {
+		return o, usageError("--username and --password-stdin go together: name both or neither")
+	}
+	if !l.fromIn {
+		return o, nil
+	}
+	const most = 64 << 10 // some registries' passwords are tokens
+	password, err := io.ReadAll(io.LimitReader(in, most))
+	if err != nil {
+		return o, usageError("reading the password from standard input: %s", pathCause(err))
+	}
+	o.Username, o.Password = l.username, strings.TrimRight(string(password), "\r\n")
+	if o.Password == "" {
+		return o, usageError("standard input has no password")
+	}
+	return o, nil
+}
+
+func (a *app) newEnvPullCommand() *cobra.Command {
+	l := &login{}
+	cmd := &cobra.Command{
+		Use: "pull REF", Short: "Pull an image from a registry", Args: oneID("image"),
+		Long: `Pull an image for linux/amd64 from a registry, by tag or digest, and make it an
+environment. What is here already is not fetched again, and a download that broke
+off goes on where it was. If anything fails, what REF meant before stays.
+
+Credentials are those of --username and --password-stdin, else what "docker login"
+or "podman login" has kept. Plain HTTP is spoken to this machine only.`,
+		Example: "  tako env pull python:3.12-slim\n  tako env pull --username ci --password-stdin registry.example.com/team/tools:7 < token",
+	}
+	l.flags(cmd)
+	cmd.Flags().BoolVarP(&l.quiet, "quiet", "q", false, "say nothing on standard error beside errors")
+	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
+		o, err := l.options(a.streams.In)
+		if err != nil {
+			return err
+		}
+		o.Progress = newProgressOf(args[0], a.streams.Err, l.quiet)
+		image, err := store.Pull(ctx, args[0], o)
+		if err != nil {
+			return err
+		}
+		return r.say(image, func() { r.pulled(image) })
+	})
+}
+
+func (a *app) newEnvLoadCommand() *cobra.Command {
+	var name string
+	var quiet bool
+	cmd := &cobra.Command{
+		Use: "load ARCHIVE", Short: "Load an image from an archive", Args: oneID("archive"),
+		Long: `Load the images of an archive that "docker save", "podman save" or another tool
+has written (docker-archive or OCI layout, also compressed), under the names that
+it has for them.`,
+		Example: "  docker save tools:7 > tools.tar && tako env load tools.tar",
+	}
+	cmd.Flags().StringVar(&name, "name", "", "call the image `REF`")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing on standard error beside errors")
+	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
+		images, err := store.Load(ctx, args[0], name, oci.Options{Progress: newProgressOf(args[0], a.streams.Err, quiet)})
+		if err != nil {
+			return err
+		}
+		return r.say(images, func() {
+			for _, image := range images {
+				r.pulled(image)
+			}
+		})
+	})
+}
+
+// pulled is what to say about an image that has come.
+func (r *remote) pulled(image *oci.Image) {
+	r.printf("%s: %s, %d MiB\n", oneLine(image.Reference), languagesOf(image), image.Size>>20)
+}
+
+func languagesOf(image *oci.Image) string {
+	languages := slices.Sorted(maps.Keys(image.Environment.Languages))
+	for i, l := range languages {
+		if l == "python" {
+			languages[i] = "python " + image.Environment.Version
+		}
+	}
+	if len(languages) == 0 {
+		return "commands only"
+	}
+	return strings.Join(languages, ", ")
+}
+
+func (a *app) newEnvListCommand() *cobra.Command {
+	return a.envCommand(&cobra.Command{Use: "list", Short: "List the images that are here", Long: "List the images that are here.", Args: noArgs},
+		func(_ context.Context, r *remote, store *oci.Store, _ []string) error {
+			images := store.List()
+			return r.say(append([]*oci.Image{}, images...), func() {
+				if len(images) == 0 {
+					r.printf("No images. Pull one: tako env pull python:3.12-slim\n")
+					return
+				}
+				r.table("IMAGE\tRUNS\tSIZE\tENVIRONMENT\tPULLED", func(row func(...any)) {
+					for _, i := range images {
+						row(i.Reference, languagesOf(i), fmt.Sprintf("%d MiB", i.Size>>20), short(i.Digest), i.Pulled.Local().Format("2006-01-02 15:04:05"))
+					}
+				})
+			})
+		})
+}
+
+func short(digest string) string { return digest[:min(len(digest), 12)] }
+
+func (a *app) newEnvShowCommand() *cobra.Command {
+	return a.envCommand(&cobra.Command{Use: "show REF", Short: "Say what an image is", Long: "Say what an image is and how programs run in it.", Args: oneID("image")},
+		func(_ context.Context, r *remote, store *oci.Store, args []string) error {
+			image, err := store.Show(args[0])
+			if err != nil {
+				return err
+			}
+			return r.say(image, func() { r.describe(image) })
+		})
+}
+
+// describe prints an image in lines.
+func (r *remote) describe(image *oci.Image) {
+	env := image.Environment
+	created := "unknown" // images that are to be the same each time say nothing
+	if image.Created.Unix() > 0 {
+		created = image.Created.Local().Format(time.DateTime)
+	}
+	rows := [][2]string{
+		{"Image", image.Reference}, {"Manifest", image.Manifest}, {"Environment", image.Digest},
+		{"Runs", languagesOf(image)},
+		{"Size", fmt.Sprintf("%d MiB, of %d MiB in %d layers", image.Size>>20, image.Download>>20, max(len(image.Blobs)-2, 0))},
+		{"Created", created}, {"Pulled", image.Pulled.Local().Format(time.DateTime)},
+	}
+	if c := env.Config; c != nil {
+		rows = append(rows, [2]string{"User", fmt.Sprintf("%d:%d", c.UID, c.GID)})
+		if c.User != "" {
+			rows[len(rows)-1][1] += ", for the image's " + c.User
+		}
+		if c.WorkingDir != "" {
+			where := c.WorkingDir
+			if c.Dir == "" {
+				where += ", which is not there in a sandbox: commands start in /app"
+			}
+			rows = append(rows, [2]string{"Directory", where})
+		}
+		for _, l := range [][2]any{{"Entrypoint", c.Entrypoint}, {"Command", c.Cmd}} {
+			if args, _ := l[1].([]string); len(args) > 0 {
+				rows = append(rows, [2]string{l[0].(string), fmt.Sprintf("%q, which is not run by itself", args)})
+			}
+		}
+		for _, v := range c.Env {
+			rows = append(rows, [2]string{"Variable", v})
+		}
+	}
+	for _, row := range rows {
+		r.printf("%-12s %s\n", row[0]+":", oneLine(row[1]))
+	}
+}
+
+// freed is what removing something has brought.
+type freed struct {
+	Removed    []string `json:"removed,omitempty"`
+	FreedBytes int64    `json:"freed_bytes"`
+}
+
+func (a *app) newEnvRemoveCommand() *cobra.Command {
+	return a.envCommand(&cobra.Command{
+		Use: "rm REF...", Short: "Remove images", Args: someIDs("image"),
+		Long: "Remove images, and what no other image has in common with them. What runs in one\ngoes on.",
+	}, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
+		var f freed
+		var failed error
+		for _, ref := range args {
+			n, err := store.Remove(ctx, ref)
+			f.FreedBytes += n
+			if err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			f.Removed = append(f.Removed, ref)
+		}
+		err := r.say(f, func() {
+			for _, ref := range f.Removed {
+				r.printf("removed %s\n", oneLine(ref))
+			}
+		})
+		return errors.Join(failed, err)
+	})
+}
+
+func (a *app) newEnvGCCommand() *cobra.Command {
+	return a.envCommand(&cobra.Command{
+		Use: "gc", Short: "Remove what no image needs", Args: noArgs,
+		Long: "Remove what no image needs any more: layers, environments and downloads that broke\noff. It waits until nobody pulls.",
+	}, func(ctx context.Context, r *remote, store *oci.Store, _ []string) error {
+		n, err := store.GC(ctx)
+		if err != nil {
+			return err
+		}
+		return r.say(freed{FreedBytes: n}, func() { r.printf("freed %d MiB\n", n>>20) })
+	})
+}
