@@ -118,7 +118,7 @@ func translate(err error, w words) (answer *statusError, log bool) {
 // are not shown.
 func translateKind(err *job.Error, w words) (answer *statusError, log bool) {
 	switch err.Kind {
-	case job.KindInvalid:
+	case job.KindInvalid, job.KindDependency:
 		return &statusError{status: http.StatusUnprocessableEntity, detail: err.Msg}, false
 	case job.KindNotFound:
 		return &statusError{status: http.StatusNotFound, detail: err.Msg}, false

@@ -94,7 +94,7 @@ func layers() [][]string {
 		{"internal/runner"},
 		{"internal/sandbox"},
 		{"internal/takotest", "internal/oci"},
-		{"internal/environment", "internal/egress", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
+		{"internal/environment", "internal/egress", "internal/pkgindex", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config"},
 		{"internal/guest", "internal/netguard", "internal/lifecycle", "internal/trace", "internal/api/wire"},

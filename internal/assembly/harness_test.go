@@ -82,7 +82,7 @@ func (r *rig) python(code string, changes ...func(*job.Limits)) runner.Attempt {
 	for _, change := range changes {
 		change(&l)
 	}
-	return runner.Attempt{Environment: r.Environment(), Language: "python", Code: []byte(code), Limits: l}
+	return runner.Attempt{Environment: r.Current(), Language: "python", Code: []byte(code), Limits: l}
 }
 
 // run runs an attempt that has a result and no fault of tako's own.

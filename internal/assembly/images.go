@@ -177,8 +177,8 @@ func (p packed) ready(ctx context.Context) error {
 	}
 }
 
-// Environment is the one that attempts run in now.
-func (l *Local) Environment() environment.Environment { return l.images.current().Environment }
+// Current is the environment that attempts run in now which ask for none.
+func (l *Local) Current() environment.Environment { return l.images.current().Environment }
 
 // Run runs one attempt in this machine's environment, in the one whose digest
 // the attempt has, or in an image's that Image has answered. The sandbox starts while

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/takovm/tako/internal/build"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
@@ -28,6 +29,7 @@ type Local struct {
 	Leftovers error
 
 	config  *config.Config
+	builder *build.Builder
 	images  images
 	release func() error
 }
@@ -95,6 +97,9 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 		undo.Add(supplier.Pool.Close)
 	}
 	l.Runner = &runner.Runner{Supplier: supplier}
+	if l.builder, err = l.newBuilder(cfg); err != nil {
+		return nil, err
+	}
 	l.release = undo.Release()
 	return l, nil
 }

@@ -132,7 +132,7 @@ func TestSnapshotsCannotBeKept(t *testing.T) {
 func TestPinnedEnvironment(t *testing.T) {
 	r, _ := newUser(t)
 	a := r.python("print(1)")
-	a.Environment.Digest = r.Environment().Digest
+	a.Environment.Digest = r.Current().Digest
 	if res, err := r.Run(t.Context(), a, runner.Sinks{}); err != nil || res.Status != job.Succeeded {
 		t.Errorf("in the current one: %s, %v", show(res), err)
 	}

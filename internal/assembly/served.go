@@ -85,8 +85,9 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	}
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
-		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Egress: policies, Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
-		Node:     store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
+		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Environments: local, Packages: cfg.AllowRuntimeRequirements, Images: cfg.AllowRequestImages,
+			Egress: policies, Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
+		Node: store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
 		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,

@@ -51,12 +51,12 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	}
 	return server.Run(ctx, server.Options{
 		Listener: listener, TLS: cert, Starting: api.Starting(), Drain: drain, Log: opts.Log,
-		Build: func(ctx context.Context) (server.Parts, error) { return build(ctx, cfg, opts, listener.Addr(), &undo) },
+		Build: func(ctx context.Context) (server.Parts, error) { return parts(ctx, cfg, opts, listener.Addr(), &undo) },
 	})
 }
 
-// build makes what is served.
-func build(ctx context.Context, cfg *config.Config, opts ServerOptions, at net.Addr, undo *lifecycle.Undo) (server.Parts, error) {
+// parts makes what is served.
+func parts(ctx context.Context, cfg *config.Config, opts ServerOptions, at net.Addr, undo *lifecycle.Undo) (server.Parts, error) {
 	s, err := newServed(ctx, cfg, opts, undo)
 	if err != nil {
 		return server.Parts{}, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/attempt"
+	"github.com/takovm/tako/internal/build"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
@@ -25,17 +26,32 @@ func (s *served) types(cfg *config.Config, stored jobtype.Stored) (*jobtype.Regi
 	return jobtype.New(jobtype.Options{Config: cfg, File: file, Stored: stored}), nil
 }
 
-// Build makes what a job type runs in: this machine's Python, for those that
-// need no more.
+// JobTypes are those of the files of this machine: of the configuration, of
+// job_types.json, and the ones that every Tako has. Entries of job_types.json
+// that are wrong are skipped.
+func JobTypes(cfg *config.Config) (types *jobtype.Registry, skipped []string, err error) {
+	file, skipped, err := jobtype.ReadFile(filepath.Join(cfg.DataDir, "job_types.json"))
+	return jobtype.New(jobtype.Options{Config: cfg, File: file}), skipped, err
+}
+
+// Wanted is what a job is to run in.
+type Wanted = attempt.Wanted
+
+// Build makes what a job type runs in, anew: this machine's Python, for those
+// that need no more.
 func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
-	if len(t.Requirements) > 0 || t.BaseImage != "" {
-		return job.EnvironmentRef{}, job.Errorf(job.KindUnsupported, "job type %s needs packages or an image of its own, and this version installs none", t.Name)
-	}
-	env, err := l.images.keep(ctx)
-	if err != nil {
+	env, err := l.baseOf(ctx, t.BaseImage)
+	switch {
+	case err != nil:
 		return job.EnvironmentRef{}, err
+	case len(t.Requirements) > 0:
+		env, err = l.builder.Python(ctx, build.Request{Base: env, Requirements: t.Requirements, Anew: true, Log: log})
+		if err != nil {
+			return job.EnvironmentRef{}, err
+		}
+	case t.BaseImage == "":
+		fmt.Fprintf(log, "It needs no packages and no image: it runs in this machine's Python %s.\n", env.Version)
 	}
-	fmt.Fprintf(log, "It needs no packages and no image: it runs in this machine's Python %s.\n", env.Version)
 	return job.EnvironmentRef{Name: env.Name, Version: env.Version, Digest: env.Digest}, nil
 }
 

@@ -26,6 +26,11 @@ type Executor struct {
 	Blobs  Blobs
 	Engine engine.Info
 	Host   string // the name of this node, for records
+	// Environments makes what a job asks for beyond this machine's environment.
+	Environments Environments
+	// Packages says that requests may ask for packages, Images that they may for
+	// an image.
+	Packages, Images bool
 	// Egress is what policies of networks are made with.
 	Egress egress.Options
 	// MaxLog bounds a job's log of events, in bytes; 0 is no bound.
@@ -50,7 +55,14 @@ func (e *Executor) Run(ctx context.Context, rec *job.Record, t job.Type, log fun
 	if e.PerKey {
 		a.Tenant = rec.Owner
 	}
+	stop := p.start(ctx)
+	defer stop()
+	if a.Environment, err = e.environment(ctx, &rec.Request, t, p); err != nil {
+		stop()
+		return e.refused(ctx, p, err)
+	}
 	res, err := e.stream(ctx, a, p)
+	stop()
 	if res == nil { // the attempt was not valid after all
 		return e.refused(ctx, p, err)
 	}
@@ -102,15 +114,8 @@ func (e *Executor) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// stream runs a while the pump stores what it says.
+// stream runs a and has the pump told what it says.
 func (e *Executor) stream(ctx context.Context, a runner.Attempt, p *pump) (*runner.Result, error) {
-	pumping, stop := context.WithCancel(context.WithoutCancel(ctx))
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		p.run(pumping)
-	}()
-	defer func() { stop(); <-stopped }()
 	return e.Runner.Run(ctx, a, runner.Sinks{
 		Stdout: p.stdout(), Stderr: p.stderr(), Live: e.live(), Keep: true,
 		Artifact: func(name string, size int64, r io.Reader) error {
@@ -148,7 +153,11 @@ func (e *Executor) refused(ctx context.Context, p *pump, err error) job.Ended {
 	}
 	code := -1
 	failure := job.Failure{Type: "config_error", Message: message(err.Error()), Phase: job.PhaseStartup}
-	if job.KindOf(err) != job.KindInvalid {
+	switch job.KindOf(err) {
+	case job.KindInvalid:
+	case job.KindDependency:
+		failure.Type = "dependency_error"
+	default:
 		failure.Type = "service_unavailable"
 	}
 	r := job.Ended{Status: job.Failed, Again: infrastructure(err), Outcome: job.Outcome{

@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/takovm/tako/internal/artifact"
 	"github.com/takovm/tako/internal/egress"
-	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
@@ -29,8 +27,7 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 	a := runner.Attempt{
 		Language: req.Language, Code: []byte(req.Code), Args: req.Args, Input: req.Input,
 		Env: merged(t.Env, req.Env), Limits: limits(t.Limits, req),
-		Environment: environment.Environment{Digest: cmp.Or(req.Environment, t.Environment)},
-		FixedEnv:    len(req.Env) == 0, Preload: t.Preload,
+		FixedEnv: len(req.Env) == 0, Preload: t.Preload,
 	}
 	var err error
 	if a.Network, err = e.network(req, t); err != nil {
@@ -71,12 +68,8 @@ func (e *Executor) network(req *job.Request, t job.Type) (*egress.Policy, error)
 // notYet refuses what no part of tako can do so far, instead of leaving it out.
 func notYet(req *job.Request, t job.Type) error {
 	switch {
-	case len(req.Requirements)+len(t.Requirements) > 0:
-		return job.Errorf(job.KindInvalid, "Runtime dependency installation is disabled: this server cannot install packages yet")
 	case t.GPU:
 		return job.Errorf(job.KindInvalid, "job type %s asks for a GPU: this server has none to give", t.Name)
-	case req.Image != "":
-		return job.Errorf(job.KindInvalid, "image %q: images of requests are not allowed", req.Image)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -53,6 +55,28 @@ type stream struct {
 	pump *pump
 	kind job.EventType
 	i    int
+}
+
+// start has what is said stored until stop, which waits for it and may be called
+// again.
+func (p *pump) start(ctx context.Context) (stop func()) {
+	pumping, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.run(pumping)
+	}()
+	return func() { cancel(); <-stopped }
+}
+
+// build is the writer of what the making of an environment says.
+func (p *pump) build() io.Writer { return builds{p} }
+
+type builds struct{ *pump }
+
+func (b builds) Write(text []byte) (int, error) {
+	b.say(job.EventBuild, map[string]string{"text": strings.ToValidUTF8(string(text), "\ufffd")})
+	return len(text), nil
 }
 
 func (p *pump) stdout() *stream { return &stream{p, job.EventStdout, 0} }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -26,8 +28,8 @@ type source struct {
 }
 
 // attempt turns flags and arguments into an attempt, without its environment.
-func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*runner.Attempt, error) {
-	a := &runner.Attempt{Language: o.language, Limits: cfg.Limits()}
+func (o *runOptions) attempt(cfg *config.Config, t job.Type, src source, stdin io.Reader) (*runner.Attempt, error) {
+	a := &runner.Attempt{Language: o.language, Limits: t.Limits, Env: maps.Clone(t.Env), Preload: t.Preload, FixedEnv: len(o.env) == 0}
 	if err := o.program(a, cfg, src, stdin); err != nil {
 		return nil, err
 	}
@@ -40,7 +42,7 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 			return nil, err
 		}
 	}
-	if err := o.network(a, cfg); err != nil {
+	if err := o.network(a, cfg, t.Network); err != nil {
 		return nil, err
 	}
 	if a.Limits.Execution > time.Duration(cfg.MaxTimeout)*time.Second {
@@ -56,18 +58,41 @@ func (o *runOptions) attempt(cfg *config.Config, src source, stdin io.Reader) (*
 }
 
 // network compiles what the program may reach.
-func (o *runOptions) network(a *runner.Attempt, cfg *config.Config) error {
-	if len(o.hosts) == 0 {
+func (o *runOptions) network(a *runner.Attempt, cfg *config.Config, n job.Network) error {
+	if len(o.hosts) > 0 {
+		n = job.Network{Mode: job.NetworkAllow, Allow: o.hosts}
+	}
+	if !n.Open() {
 		return nil
 	}
 	options, err := assembly.Egress(cfg)
 	if err != nil {
 		return err
 	}
-	if a.Network, err = egress.Compile(job.Network{Mode: job.NetworkAllow, Allow: o.hosts}, options); err != nil {
+	if a.Network, err = egress.Compile(n, options); err != nil && len(o.hosts) > 0 {
 		return usageError("--allow-host: %s", err)
 	}
-	return nil
+	return err
+}
+
+// typeOf is the job type that was asked for; without one, what the configuration
+// says of all jobs.
+func (o *runOptions) typeOf(ctx context.Context, cfg *config.Config) (job.Type, error) {
+	if o.jobType == "" {
+		return job.Type{Limits: cfg.Limits()}, nil
+	}
+	types, skipped, err := assembly.JobTypes(cfg)
+	if err != nil {
+		return job.Type{}, err
+	}
+	if _, err := types.Get(ctx, o.jobType); err != nil {
+		why := ""
+		if len(skipped) > 0 {
+			why = "; " + strings.Join(skipped, "; ")
+		}
+		return job.Type{}, usageError("--job-type: there is no job type %q in the configuration or in job_types.json%s", o.jobType, why)
+	}
+	return types.Resolve(ctx, o.jobType)
 }
 
 // program finds the code: -c, a command, standard input or a file.

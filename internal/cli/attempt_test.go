@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
 )
 
@@ -28,7 +29,8 @@ func parse(t *testing.T, stdin io.Reader, args ...string) (*runner.Attempt, erro
 		t.Fatalf("%q: %v", args, err)
 	}
 	o.given = cmd.Flags().Changed
-	return o.attempt(config.Default(t.TempDir()), source{
+	cfg := config.Default(t.TempDir())
+	return o.attempt(cfg, job.Type{Limits: cfg.Limits()}, source{
 		code: o.code, hasCode: cmd.Flags().Changed("code"),
 		args: cmd.Flags().Args(), isCommand: cmd.ArgsLenAtDash() == 0,
 	}, stdin)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +28,8 @@ type runOptions struct {
 	code                           string
 	language                       string
 	input, stdin, outputDir        string
-	files, env, hosts              []string
+	files, env, hosts, with        []string
+	jobType                        string
 	timeout, startupTimeout        string
 	memory, disk, image            string
 	maxStdout, maxStderr, fileSize string
@@ -95,6 +98,8 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.maxStderr, "max-stderr", "", "keep at most `size` of standard error (64k)")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=value` for the program, or pass NAME on")
 	f.StringArrayVar(&o.hosts, "allow-host", nil, "let the program reach `host`: api.example.com, *.example.com, 203.0.113.0/24,\neach with an optional :port or :port-port (default 80 and 443)")
+	f.StringArrayVar(&o.with, "with", nil, "install the Python `package` first, as numpy or 'pandas>=2'; what was installed once is there the next time")
+	f.StringVar(&o.jobType, "job-type", "", "run as a job of this `type` of the configuration or of job_types.json; other flags go beyond it")
 	f.BoolVar(&o.json, "json", false, "print one JSON object about the run instead of streaming")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error beside errors")
 }
@@ -105,7 +110,11 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 	if err != nil {
 		return err
 	}
-	attempt, err := o.attempt(cfg, src, a.streams.In)
+	typ, err := o.typeOf(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	attempt, err := o.attempt(cfg, typ, src, a.streams.In)
 	if err != nil {
 		return err
 	}
@@ -129,16 +138,17 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 		defer out.Close()
 		sinks.Artifact = out.save
 	}
-	return a.execute(ctx, cfg, o, attempt, sinks)
+	return a.execute(ctx, cfg, o, attempt, typ, sinks)
 }
 
 // execute builds what a run needs, runs it, and lets go of all of it before it
 // says how it went.
-func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, attempt *runner.Attempt, sinks runner.Sinks) error {
-	opts := assembly.Options{Progress: newProgress(a.streams.Err, o.quiet), ImagesOnly: o.image != ""}
-	if o.image != "" {
-		opts.Progress = newProgressOf(o.image, a.streams.Err, o.quiet)
-		env, err := assembly.Image(ctx, cfg, o.image, oci.Options{Progress: opts.Progress})
+func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, attempt *runner.Attempt, typ job.Type, sinks runner.Sinks) error {
+	image := cmp.Or(o.image, typ.Image)
+	opts := assembly.Options{Progress: newProgress(a.streams.Err, o.quiet), ImagesOnly: image != ""}
+	if image != "" {
+		opts.Progress = newProgressOf(image, a.streams.Err, o.quiet)
+		env, err := assembly.Image(ctx, cfg, image, oci.Options{Progress: opts.Progress})
 		if err != nil {
 			return err
 		}
@@ -147,6 +157,16 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 	local, err := assembly.NewLocal(ctx, cfg, opts)
 	if err != nil {
 		return err
+	}
+	if packages := slices.Concat(typ.Requirements, o.with); len(packages) > 0 {
+		var said io.Writer = a.streams.Err
+		if o.quiet {
+			said = io.Discard
+		}
+		attempt.Environment, err = local.Environment(ctx, assembly.Wanted{Image: image, Requirements: packages}, said)
+		if err != nil {
+			return errors.Join(err, local.Close())
+		}
 	}
 	if local.Leftovers != nil && !o.quiet {
 		fmt.Fprintln(a.streams.Err, "tako: not cleaned up:", oneLine(local.Leftovers.Error()))

@@ -54,7 +54,14 @@ type Config struct {
 	MaxPIDs                   int
 	AllowRuntimeRequirements  bool
 	DependencyProxyURL        Secret // may carry a password
-	RuntimeDependencyCache    bool   // enable_runtime_dependency_cache
+	PackageIndexURL           Secret // may carry a password
+	PackageExtraIndexURLs     []Secret
+	PackageWheelsDir          string
+	PackageAllowSdists        bool
+	PackageOffline            bool
+	BuildMemory               Size
+	BuildTimeout              int  // seconds
+	RuntimeDependencyCache    bool // enable_runtime_dependency_cache
 	EgressAllowCIDRs          []string
 	AllowRequestImages        bool
 	SessionsEnabled           bool

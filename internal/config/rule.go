@@ -217,6 +217,36 @@ func proxyURL() rule {
 	}}
 }
 
+// indexURL takes the URL of a package index.
+func indexURL() rule {
+	return rule{"http:// or https:// with a host, no query or fragment", func(v any) string {
+		s, _ := v.(Secret)
+		u, err := url.Parse(string(s))
+		switch {
+		case err != nil:
+			return "is not a URL"
+		case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+			return "must be http:// or https:// with a host"
+		case u.RawQuery != "" || u.Fragment != "":
+			return "must not have a query or a fragment"
+		}
+		return ""
+	}}
+}
+
+func indexURLs() rule {
+	one := indexURL()
+	return rule{"each " + one.text, func(v any) string {
+		urls, _ := v.([]Secret)
+		for i, u := range urls {
+			if msg := one.check(u); msg != "" {
+				return "item " + strconv.Itoa(i+1) + " " + msg
+			}
+		}
+		return ""
+	}}
+}
+
 // blobURL takes what names a bucket. Credentials are not in it: they come from
 // the environment.
 func blobURL() rule {

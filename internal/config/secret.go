@@ -54,6 +54,16 @@ func maskURL(v any) any {
 	return u.Scheme + "://" + user + u.Host + u.EscapedPath() + query
 }
 
+// maskURLs is maskURL for each of a list.
+func maskURLs(v any) any {
+	urls, _ := v.([]Secret)
+	masked := make([]any, len(urls))
+	for i, u := range urls {
+		masked[i] = maskURL(u)
+	}
+	return masked
+}
+
 // maskValues answers the same names with every value masked: a job type's
 // environment is where credentials end up.
 func maskValues(v any) any {

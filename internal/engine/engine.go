@@ -98,6 +98,8 @@ type Spec struct {
 	Image string
 	// Init is the path of the EROFS file that holds the guest init.
 	Init string
+	// Layers are mounted beside it, read-only.
+	Layers []Layer
 	// Args, Env and Dir start init. Args[0] is an absolute path inside.
 	Args []string
 	Env  []string
@@ -134,6 +136,12 @@ type Link struct {
 	// else is behind Gateway.
 	Address netip.Prefix
 	Gateway netip.Addr
+}
+
+// Layer is an EROFS file and where it is mounted, at a directory of the image.
+type Layer struct {
+	Path  string
+	Image string
 }
 
 // Tmpfs is a writable file system inside, in memory.

@@ -12,7 +12,7 @@ import (
 
 // mountPoints are empty directories of every image.
 var mountPoints = []string{
-	"/proc", "/sys", "/dev", "/tmp", "/code", "/input", "/output", "/app", "/run", "/.tako", "/home", "/home/sandbox",
+	"/proc", "/sys", "/dev", "/tmp", "/code", "/input", "/output", "/app", "/run", "/.tako", "/packages", "/home", "/home/sandbox",
 }
 
 // trees are where files may come from, each with all below it but denied.

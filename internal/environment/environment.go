@@ -60,6 +60,8 @@ type Environment struct {
 	// Config is what a container image says about how it is run; nil for this
 	// machine's environment.
 	Config *ImageConfig `json:"config,omitempty"`
+	// Packages is a layer that was put beside the image; see With.
+	Packages *Layer `json:"-"`
 }
 
 // ImageConfig is what a container image says about how its programs are run, as

@@ -14,7 +14,7 @@ import (
 // rules is the version of what this package packs and how. It is part of
 // every digest and index: raise it when the same host should give another
 // image.
-const rules = "tako environment 3"
+const rules = "tako environment 4"
 
 type kind byte
 

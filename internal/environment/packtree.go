@@ -23,7 +23,7 @@ const treeEntry = "image"
 
 // treeRules is the version of what PackTree adds and changes. It is part of
 // every digest.
-const treeRules = "tako image 1"
+const treeRules = "tako image 2"
 
 // maxConfig bounds what an image says about how it is run, in bytes of JSON.
 const maxConfig = 64 << 10

@@ -15,6 +15,7 @@ const (
 	KindConfig      Kind = "config"      // the operator's configuration is wrong
 	KindUnavailable Kind = "unavailable" // the host cannot do it now: no isolation, no disk
 	KindUnsupported Kind = "unsupported" // this version cannot do it
+	KindDependency  Kind = "dependency"  // packages or an image cannot be had as asked
 	KindEngine      Kind = "engine"      // the isolation engine failed
 	KindInternal    Kind = "internal"    // a defect of tako; hidden from callers
 )

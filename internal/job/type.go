@@ -12,12 +12,15 @@ type Type struct {
 	// Environment is the digest of what a version was built in; empty is the
 	// environment of the day.
 	Environment string `json:"environment,omitempty"`
+	// Image is a container image to run in; empty is this machine's environment.
+	Image string `json:"image,omitempty"`
+	// Requirements are Python packages.
+	Requirements []string `json:"requirements,omitempty"`
 	// Preload are modules that are imported before a job comes.
 	Preload []string `json:"preload,omitempty"`
 	Network Network  `json:"network,omitzero"`
 	// What a type may ask for and no part of tako can do yet.
-	Requirements []string `json:"requirements,omitempty"`
-	GPU          bool     `json:"gpu,omitempty"`
+	GPU bool `json:"gpu,omitempty"`
 }
 
 // ValidModule reports whether name could be that of a Python module: words of

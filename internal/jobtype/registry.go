@@ -217,7 +217,7 @@ func (r *Registry) resolved(t config.JobType) job.Type {
 	l.Execution = time.Duration(t.Timeout) * time.Second
 	l.Startup = time.Duration(t.StartupTimeout) * time.Second
 	return job.Type{
-		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements,
+		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements, Image: t.BaseImage,
 		Network: t.Policy(), GPU: t.GPU.Enabled,
 	}
 }

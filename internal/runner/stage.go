@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/sandbox"
@@ -25,7 +26,11 @@ import (
 const searchPath = "/usr/local/bin:/usr/bin:/bin"
 
 func (a *Attempt) searchPath() string {
-	return cmp.Or(a.Environment.Config.Variable("PATH"), searchPath)
+	dirs := cmp.Or(a.Environment.Config.Variable("PATH"), searchPath)
+	if a.Environment.Packages != nil {
+		dirs = environment.PackagesDir + "/bin:" + dirs
+	}
+	return dirs
 }
 
 // dir is where the program starts: a command where its image says, code in /app.

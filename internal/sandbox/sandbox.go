@@ -278,9 +278,14 @@ func room(bytes int64) int64 {
 func (s *Supplier) spec(id string, r Request) engine.Spec {
 	l := r.Limits
 	uid, gid := User(r.Environment)
+	var layers []engine.Layer
+	if p := r.Environment.Packages; p != nil {
+		layers = append(layers, engine.Layer{Path: environment.PackagesDir, Image: p.Image})
+	}
 	return engine.Spec{
 		ID:       id,
 		Image:    r.Environment.Image,
+		Layers:   layers,
 		Init:     s.Init,
 		Args:     []string{engine.InitDir + "/init"},
 		Env:      []string{},

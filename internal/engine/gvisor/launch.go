@@ -89,7 +89,11 @@ func (e *Engine) check(spec engine.Spec) error {
 	if !validID(spec.ID) {
 		return fmt.Errorf("sandbox id %q: it must be 1 to 64 of a-z, 0-9 and -", spec.ID)
 	}
-	for _, path := range []string{spec.Image, spec.Init} {
+	images := []string{spec.Image, spec.Init}
+	for _, l := range spec.Layers {
+		images = append(images, l.Image)
+	}
+	for _, path := range images {
 		if !filepath.IsAbs(path) {
 			return fmt.Errorf("image %q: it must be an absolute path", path)
 		}

@@ -86,6 +86,9 @@ func mounts(s engine.Spec) []specs.Mount {
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec"}},
 		{Destination: engine.InitDir, Type: "erofs", Source: s.Init, Options: []string{"ro", "nosuid"}},
 	}
+	for _, l := range s.Layers {
+		m = append(m, specs.Mount{Destination: l.Path, Type: "erofs", Source: l.Image, Options: []string{"ro", "nosuid"}})
+	}
 	for _, t := range s.Tmpfs {
 		options := []string{
 			"nosuid",
