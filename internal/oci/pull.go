@@ -3,6 +3,9 @@ package oci
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -41,6 +44,9 @@ func Familiar(ref name.Reference) string {
 // docker.io/library/python:3.12, and a name without a tag has latest.
 func parseReference(text string) (name.Reference, error) {
 	ref, err := name.ParseReference(text)
+	if err == nil && slices.ContainsFunc(strings.Split(ref.Context().Name(), "/"), func(part string) bool { return strings.Trim(part, ".") == "" }) {
+		err = errors.New("a part of it consists of dots") // and would be a path elsewhere
+	}
 	if err != nil {
 		return nil, invalid("%q names no image: %w", text, err).WithHint("write it as name, name:tag, name@sha256:digest or registry/name:tag")
 	}
