@@ -53,6 +53,12 @@ func parseReference(text string) (name.Reference, error) {
 	return ref, nil
 }
 
+// CheckReference says what is wrong with the name of an image, if anything is.
+func CheckReference(text string) error {
+	_, err := parseReference(text)
+	return err
+}
+
 // Pull fetches an image by tag or digest, makes its environment and records it
 // under the reference. What is in the store already is not fetched again, and a
 // download that broke off goes on where it was. Whatever goes wrong, what was
@@ -142,6 +148,9 @@ func (s *Store) complete(ctx context.Context, src candidate, progress func(envir
 	if image := s.known(src); image != nil {
 		return image, s.record(image)
 	}
+	if err := room(s.dir, s.missing(src.manifest)); err != nil {
+		return nil, s.fail(err)
+	}
 	meter := newMeter(PhaseDownload, all, progress)
 	if err := s.fetch(ctx, src.manifest.Config, src.blob(src.manifest.Config.Digest), meter.add); err != nil {
 		return nil, err
@@ -169,6 +178,16 @@ func (s *Store) complete(ctx context.Context, src candidate, progress func(envir
 		Blobs: blobsOf(src),
 	}
 	return image, s.record(image)
+}
+
+// missing is how many bytes of an image are not in the store.
+func (s *Store) missing(m *v1.Manifest) (n int64) {
+	for _, d := range m.Layers {
+		if s.has(d.Digest) < 0 {
+			n += d.Size
+		}
+	}
+	return n
 }
 
 // blobsOf are the digests of all that an image consists of.
