@@ -38,11 +38,36 @@ func (a *app) envCommand(cmd *cobra.Command, run func(ctx context.Context, r *re
 		}
 		store, err := assembly.OpenImages(cfg)
 		if err != nil {
-			return err
+			return imageFailure(err, exitFailed)
 		}
-		return run(cmd.Context(), r, store, args)
+		return imageFailure(run(cmd.Context(), r, store, args), exitFailed)
 	}
 	return cmd
+}
+
+// imageFailure gives an error about an image its exit code: the command line is
+// not what was wrong.
+func imageFailure(err error, code int) error {
+	var exit *exitError
+	if err == nil || errors.As(err, &exit) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &exitError{code: code, msg: err.Error()}
+}
+
+// imageNames takes arguments that are names of images.
+func imageNames(count cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := count(cmd, args); err != nil {
+			return err
+		}
+		for _, arg := range args {
+			if err := oci.CheckReference(arg); err != nil {
+				return usageError("%s", err)
+			}
+		}
+		return nil
+	}
 }
 
 // login are the flags that name credentials.
@@ -80,7 +105,7 @@ func (l *login) options(in io.Reader) (o oci.Options, err error) {
 func (a *app) newEnvPullCommand() *cobra.Command {
 	l := &login{}
 	cmd := &cobra.Command{
-		Use: "pull REF", Short: "Pull an image from a registry", Args: oneID("image"),
+		Use: "pull REF", Short: "Pull an image from a registry", Args: imageNames(oneID("image")),
 		Long: `Pull an image for linux/amd64 from a registry, by tag or digest, and make it an
 environment. What is here already is not fetched again, and a download that broke
 off goes on where it was. If anything fails, what REF meant before stays.
@@ -118,6 +143,11 @@ it has for them.`,
 	cmd.Flags().StringVar(&name, "name", "", "call the image `REF`")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing on standard error beside errors")
 	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
+		if name != "" {
+			if err := oci.CheckReference(name); err != nil {
+				return usageError("--name: %s", err)
+			}
+		}
 		images, err := store.Load(ctx, args[0], name, oci.Options{Progress: newProgressOf(args[0], a.streams.Err, quiet)})
 		if err != nil {
 			return err
@@ -169,7 +199,7 @@ func (a *app) newEnvListCommand() *cobra.Command {
 func short(digest string) string { return digest[:min(len(digest), 12)] }
 
 func (a *app) newEnvShowCommand() *cobra.Command {
-	return a.envCommand(&cobra.Command{Use: "show REF", Short: "Say what an image is", Long: "Say what an image is and how programs run in it.", Args: oneID("image")},
+	return a.envCommand(&cobra.Command{Use: "show REF", Short: "Say what an image is", Long: "Say what an image is and how programs run in it.", Args: imageNames(oneID("image"))},
 		func(_ context.Context, r *remote, store *oci.Store, args []string) error {
 			image, err := store.Show(args[0])
 			if err != nil {
@@ -226,7 +256,7 @@ type freed struct {
 
 func (a *app) newEnvRemoveCommand() *cobra.Command {
 	return a.envCommand(&cobra.Command{
-		Use: "rm REF...", Short: "Remove images", Args: someIDs("image"),
+		Use: "rm REF...", Short: "Remove images", Args: imageNames(someIDs("image")),
 		Long: "Remove images, and what no other image has in common with them. What runs in one\ngoes on.",
 	}, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
 		var f freed

@@ -118,6 +118,11 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 	if err != nil {
 		return err
 	}
+	if o.given("image") {
+		if err := oci.CheckReference(o.image); err != nil {
+			return usageError("--image: %s", err)
+		}
+	}
 	stdin, err := a.openStdin(o.stdin)
 	if err != nil {
 		return err
@@ -150,7 +155,7 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 		opts.Progress = newProgressOf(image, a.streams.Err, o.quiet)
 		env, err := assembly.Image(ctx, cfg, image, oci.Options{Progress: opts.Progress})
 		if err != nil {
-			return err
+			return imageFailure(err, exitTako)
 		}
 		attempt.Environment = env
 	}

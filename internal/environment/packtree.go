@@ -129,10 +129,10 @@ func (p *treePlan) plan(ctx context.Context, progress func(Progress)) (env Envir
 	if err := p.fill(); err != nil {
 		return env, nil, err
 	}
+	addParents(p.entries) // links are resolved from now on
 	config := p.tree.Config
 	p.identify(&config)
 	p.furnish(config)
-	addParents(p.entries)
 	if at := resolveIn(p.entries, config.WorkingDir); config.WorkingDir != "" && at != nil && at.kind == directory && !mounted(at.path) {
 		config.Dir = at.path
 	}

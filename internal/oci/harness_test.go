@@ -298,3 +298,23 @@ func parsed(t testing.TB, ref string) name.Reference {
 	must(t, err)
 	return r
 }
+
+// cutter is an answer that breaks off after some bytes.
+type cutter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutter) Write(p []byte) (int, error) {
+	if c.left == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	n, err := c.ResponseWriter.Write(p[:min(len(p), c.left)])
+	if c.left -= n; c.left == 0 {
+		c.ResponseWriter.(http.Flusher).Flush()
+	}
+	if err == nil && n < len(p) {
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}

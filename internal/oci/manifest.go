@@ -40,7 +40,13 @@ func parse(shown string, content []byte) (m *v1.Manifest, instead *v1.Descriptor
 			return nil, nil, corrupt("the index of %s cannot be read: %w", shown, err)
 		}
 		instead, err = choose(shown, index.Manifests)
-		return nil, instead, err
+		if err == nil {
+			err = checkDigest(instead.Digest)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		return nil, instead, nil
 	case d.SchemaVersion == 1:
 		return nil, nil, invalid("%s is an image of Docker's first format, which is no longer used", shown).
 			WithHint("push it again with a tool of this decade")
@@ -63,14 +69,14 @@ func choose(shown string, all []v1.Descriptor) (*v1.Descriptor, error) {
 			p = &v1.Platform{OS: "any", Architecture: "any"}
 		}
 		if p.OS == wantOS && p.Architecture == wantArch && (p.Variant == "" || p.Variant == "v1") {
-			return &d, checkDigest(d.Digest)
+			return &d, nil
 		}
 		if name := p.OS + "/" + p.Architecture; p.OS != "unknown" && !slices.Contains(there, name) && len(there) < 10 {
 			there = append(there, name)
 		}
 	}
 	if len(all) == 1 && all[0].Platform == nil {
-		return &all[0], checkDigest(all[0].Digest)
+		return &all[0], nil
 	}
 	return nil, wrongPlatform(shown, strings.Join(there, ", "))
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,9 +20,12 @@ import (
 // "l target" by path, and the notes.
 func mergeAll(t testing.TB, l Limits, root bool, layers ...[]byte) (map[string]string, []string, error) {
 	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "spool"))
-	must(t, err)
-	defer f.Close()
+	return mergeInto(t, scratch(t), l, root, layers...)
+}
+
+// mergeInto is mergeAll with a file for contents, which is empty.
+func mergeInto(t testing.TB, f *os.File, l Limits, root bool, layers ...[]byte) (map[string]string, []string, error) {
+	t.Helper()
 	var notes []string
 	m := newMerger(t.Context(), l.withDefaults(), &spool{f: f}, func(s string) { notes = append(notes, s) })
 	for _, layer := range layers {

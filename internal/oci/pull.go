@@ -3,6 +3,9 @@ package oci
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -41,10 +44,19 @@ func Familiar(ref name.Reference) string {
 // docker.io/library/python:3.12, and a name without a tag has latest.
 func parseReference(text string) (name.Reference, error) {
 	ref, err := name.ParseReference(text)
+	if err == nil && slices.ContainsFunc(strings.Split(ref.Context().Name(), "/"), func(part string) bool { return strings.Trim(part, ".") == "" }) {
+		err = errors.New("a part of it consists of dots") // and would be a path elsewhere
+	}
 	if err != nil {
 		return nil, invalid("%q names no image: %w", text, err).WithHint("write it as name, name:tag, name@sha256:digest or registry/name:tag")
 	}
 	return ref, nil
+}
+
+// CheckReference says what is wrong with the name of an image, if anything is.
+func CheckReference(text string) error {
+	_, err := parseReference(text)
+	return err
 }
 
 // Pull fetches an image by tag or digest, makes its environment and records it
@@ -136,6 +148,9 @@ func (s *Store) complete(ctx context.Context, src candidate, progress func(envir
 	if image := s.known(src); image != nil {
 		return image, s.record(image)
 	}
+	if err := room(s.dir, s.missing(src.manifest)); err != nil {
+		return nil, s.fail(err)
+	}
 	meter := newMeter(PhaseDownload, all, progress)
 	if err := s.fetch(ctx, src.manifest.Config, src.blob(src.manifest.Config.Digest), meter.add); err != nil {
 		return nil, err
@@ -163,6 +178,16 @@ func (s *Store) complete(ctx context.Context, src candidate, progress func(envir
 		Blobs: blobsOf(src),
 	}
 	return image, s.record(image)
+}
+
+// missing is how many bytes of an image are not in the store.
+func (s *Store) missing(m *v1.Manifest) (n int64) {
+	for _, d := range m.Layers {
+		if s.has(d.Digest) < 0 {
+			n += d.Size
+		}
+	}
+	return n
 }
 
 // blobsOf are the digests of all that an image consists of.

@@ -163,6 +163,9 @@ func (r *registry) explain(ctx context.Context, err error) error {
 	case code == http.StatusTooManyRequests:
 		return transient{job.Errorf(job.KindUnavailable, "the registry %s has had too many requests: %s", host, said).
 			WithHint("wait, or log in: many registries give more to those they know")}
+	case code == http.StatusRequestedRangeNotSatisfiable:
+		return job.Errorf(job.KindUnavailable, "the registry %s has less of %s than the image says", host, r.shown).
+			WithHint("it is corrupt there; have it pushed again")
 	case code >= 500:
 		return transient{job.Errorf(job.KindUnavailable, "the registry %s has a fault: %s", host, said).WithHint("try again later")}
 	default:
