@@ -24,11 +24,16 @@ func importRules() []rule {
 		policy  = "the queue decides when, the sandbox how; each is tested without the other"
 		bucket  = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
 		seam    = "a contract that imports an implementation is none"
+		tcpip   = "a TCP/IP stack beside the sandbox's own is the network policy's business"
 		surface = "the command line is an edge: what others need of it belongs below"
 	)
 	return []rule{
 		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/runsc/...", true, true, one},
 		{"...", "gvisor.dev/gvisor/runsc/...", false, true, one},
+
+		{"internal/egress", "gvisor.dev/gvisor/pkg/...", true, true, tcpip},
+		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/pkg/...", true, true, tcpip},
+		{"...", "gvisor.dev/gvisor/pkg/tcpip/...", false, true, tcpip},
 
 		{"internal/job/...", "std", true, false, domain},
 		{"internal/job/...", "...", false, false, domain},

@@ -47,3 +47,12 @@ type Ended struct {
 	// not have. Nothing that a program or a limit did is one.
 	Again bool
 }
+
+// NetworkPolicy is what the jobs of a type may dial, unless a request asks for
+// less: the one place where a type's keys become a policy.
+func (t *Type) NetworkPolicy() Network {
+	if t.NetworkEnabled {
+		return Network{Mode: NetworkPublic}
+	}
+	return Network{Mode: NetworkNone}
+}
