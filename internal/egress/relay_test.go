@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/job"
 )
@@ -246,6 +247,52 @@ func TestCloseUnused(t *testing.T) {
 	link.Close()
 	guest.Close()
 	goleak.VerifyNone(t, before)
+}
+
+// A guest that acknowledges nothing keeps what we hold for it within its own
+// connections.
+func TestGuestThatAcknowledgesNothing(t *testing.T) {
+	w := newWorld()
+	w.listen(t, "1.1.1.1:9000", func(c *net.TCPConn) { _, _ = io.Copy(c, stream(100_000)) })
+	link, file, err := NewLink(LinkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	p, err := Compile(job.Network{Mode: job.NetworkPublic}, w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = link.Attach(p)
+	if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
+		t.Fatal(err)
+	}
+	segment := syn(9000)
+	if _, err := file.Write(ip4(GuestIP, "1.1.1.1", protoTCP, segment)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, MTU)
+	if _, err := file.Read(answer); err != nil || answer[33] != 0x12 {
+		t.Fatalf("%x, %v", answer[:40], err)
+	}
+	binary.BigEndian.PutUint32(segment[4:], 2)
+	binary.BigEndian.PutUint32(segment[8:], binary.BigEndian.Uint32(answer[24:])+1)
+	segment[13] = 0x11 // our end, and an acknowledgement of nothing but the handshake
+	if _, err := file.Write(ip4(GuestIP, "1.1.1.1", protoTCP, segment)); err != nil {
+		t.Fatal(err)
+	}
+	for link.meter.in.Load() < 100_000 {
+		if _, err := file.Read(answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := link.meter.active.Load(); n != 1 {
+		t.Errorf("%d connections count", n)
+	}
+	link.Close()
+	if n := link.meter.active.Load(); n != 0 {
+		t.Errorf("%d connections count after the end", n)
+	}
 }
 
 // A guest that does not read holds up nobody but itself.
