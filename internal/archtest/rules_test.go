@@ -25,11 +25,16 @@ func importRules() []rule {
 		bucket  = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
 		seam    = "a contract that imports an implementation is none"
 		images  = "what reads images of strangers is in one place, and what it brings along is kept out of the rest"
+		tcpip   = "a TCP/IP stack beside the sandbox's own is the network policy's business"
 		surface = "the command line is an edge: what others need of it belongs below"
 	)
 	return []rule{
 		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/runsc/...", true, true, one},
 		{"...", "gvisor.dev/gvisor/runsc/...", false, true, one},
+
+		{"internal/egress", "gvisor.dev/gvisor/pkg/...", true, true, tcpip},
+		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/pkg/...", true, true, tcpip},
+		{"...", "gvisor.dev/gvisor/pkg/tcpip/...", false, true, tcpip},
 
 		{"internal/job/...", "std", true, false, domain},
 		{"internal/job/...", "...", false, false, domain},

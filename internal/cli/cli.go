@@ -235,7 +235,7 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 		return usageError("%s; see tako --help", err)
 	})
 	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newStatusCommand(), a.newJobsCommand(), a.newDLQCommand(), a.newEnvCommand(),
-		a.newKeysCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(), a.newBenchCommand(),
+		a.newKeysCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(), a.newNetCommand(), a.newBenchCommand(),
 		a.newVersionCommand(), a.newSetupCommand(), a.newDevCommand())
 	return root
 }

@@ -55,9 +55,15 @@ func (l *Link) serveUDP(c *gonet.UDPConn) {
 
 // serveTCP answers the queries of one connection.
 func (l *Link) serveTCP(c *guestConn, p *Policy) {
-	defer c.Close()
 	stop := context.AfterFunc(l.ctx, c.reset)
 	defer stop()
+	l.askedOverTCP(c, p)
+	late := time.AfterFunc(p.timeouts.Head, c.reset)
+	defer late.Stop()
+	c.finish(func() {})
+}
+
+func (l *Link) askedOverTCP(c *guestConn, p *Policy) {
 	buf := make([]byte, maxQuery)
 	for range maxTCPQueries {
 		_ = c.SetDeadline(time.Now().Add(p.timeouts.Head))

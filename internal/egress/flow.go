@@ -12,6 +12,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
 // guestConn is the guest's side of a connection.
@@ -23,6 +24,33 @@ type guestConn struct {
 // reset ends the connection so that the guest sees that it was not an ordinary
 // end: what it has read so far is not all.
 func (g *guestConn) reset() { g.ep.Abort() }
+
+// finish closes the connection and waits until the guest has all that was sent
+// to it, or the connection is aborted. Until then the stack keeps it, and the
+// connection counts: a guest that acknowledges nothing cannot have the stack
+// keep more than Budgets.Concurrent connections. moved is called when some of
+// it was acknowledged.
+func (g *guestConn) finish(moved func()) {
+	_ = g.ep.Shutdown(tcpip.ShutdownWrite)
+	last := -1
+	for wait := 100 * time.Microsecond; !g.over(); wait = min(2*wait, 50*time.Millisecond) {
+		if left, err := g.ep.GetSockOptInt(tcpip.SendQueueSizeOption); err == nil && left != last {
+			last = left
+			moved()
+		}
+		<-time.After(wait)
+	}
+	g.Close()
+}
+
+// over reports whether nothing more is to be sent.
+func (g *guestConn) over() bool {
+	switch tcp.EndpointState(g.ep.State()) {
+	case tcp.StateClose, tcp.StateError, tcp.StateTimeWait, tcp.StateFinWait2:
+		return true
+	}
+	return false
+}
 
 // flow is one connection of the guest, and ours to the server.
 type flow struct {
@@ -61,8 +89,8 @@ func (f *flow) serve() {
 	}()
 	f.end(out(), func() error { return closeWrite(f.up) })
 	<-in
-	f.guest.Close()
 	f.up.Close()
+	f.guest.finish(f.touch)
 }
 
 // gates answers what reads from the guest and what reads from the server.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -29,7 +30,7 @@ const (
 	// bufferSize is the most that one connection holds in the stack in each
 	// direction. With Budgets.Concurrent it bounds the memory of a link, and
 	// several packets fit into it.
-	bufferSize = 256 << 10
+	bufferSize = 512 << 10
 )
 
 // LinkOptions configure a Link. There is nothing to choose yet: what a sandbox
@@ -114,7 +115,10 @@ func tuneTCP(s *stack.Stack) tcpip.Error {
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: bufferSize, Max: bufferSize}
 	moderate := tcpip.TCPModerateReceiveBufferOption(false)
 	sack := tcpip.TCPSACKEnabled(true)
-	for _, option := range []tcpip.SettableTransportProtocolOption{&receive, &send, &moderate, &sack} {
+	// What is over is not kept: nobody else will have the guest's ports.
+	wait := tcpip.TCPTimeWaitTimeoutOption(time.Second)
+	linger := tcpip.TCPLingerTimeoutOption(5 * time.Second)
+	for _, option := range []tcpip.SettableTransportProtocolOption{&receive, &send, &moderate, &sack, &wait, &linger} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, option); err != nil {
 			return err
 		}
@@ -150,11 +154,30 @@ func (l *Link) Close() error {
 	// to be accepted is not, and the stack's own lock is free.
 	l.wire.stop()
 	if l.stack != nil {
-		l.stack.Close()
-		l.flows.Wait()
+		l.endFlows()
 		l.stack.Wait()
 	}
 	return nil
+}
+
+// endFlows aborts connections until nothing serves the guest any more. One that
+// was being accepted meanwhile would wait for a guest that is gone.
+func (l *Link) endFlows() {
+	l.stack.Close()
+	ended := make(chan struct{})
+	go func() { l.flows.Wait(); close(ended) }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			for _, ep := range l.stack.RegisteredEndpoints() {
+				ep.Abort()
+			}
+		}
+	}
 }
 
 // begin counts something that serves the guest; false when the link is closed.

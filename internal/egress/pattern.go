@@ -117,10 +117,16 @@ func parseName(host string) (name string, wildcard bool, problem, mend string) {
 		return "", false, "a star stands for whole labels at the beginning only", "write it as in *.example.com"
 	case err != nil:
 		return "", false, "it is no host name", "name a host, as in api.example.com or *.example.com"
-	case wildcard && !strings.Contains(name, "."):
+	case wildcard && !strings.Contains(name, ".") && !privateDomain(name):
 		return "", false, "it covers a whole top-level domain", "name the domain, as in *.example." + name
 	}
 	return name, wildcard, "", ""
+}
+
+// privateDomain reports a top-level domain that is nobody's on the internet and
+// many a network's own.
+func privateDomain(name string) bool {
+	return slices.Contains([]string{"internal", "local", "lan", "corp", "home", "intranet", "private"}, name)
 }
 
 // canonical is the form in which names are compared.

@@ -52,13 +52,11 @@ func socketPair() (*net.UnixConn, *os.File, error) {
 	return conn.(*net.UnixConn), guest, nil
 }
 
-// roomFor asks for room for two dozen full packets. Less is slower and works,
-// so what the kernel makes of it is not looked at.
+// roomFor asks for room for a handful of full packets, which is as much as
+// anybody may have on most kernels. More is not faster. Less works, so what the
+// kernel makes of it is not looked at.
 func roomFor(fd int) {
-	const room = 24 * (MTU + 4096)
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, room) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, room)
-	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4*(MTU+4096))
 }
 
 // Attach is called with a dispatcher once, when the NIC is made, and with nil

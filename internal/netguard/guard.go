@@ -237,3 +237,17 @@ func (g *Guard) opened(p netip.Prefix) bool {
 	}
 	return false
 }
+
+// ParseRanges reads ranges of addresses, as an allow list of a configuration
+// has them.
+func ParseRanges(texts []string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
