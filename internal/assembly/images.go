@@ -187,7 +187,7 @@ func (l *Local) Current() environment.Environment { return l.images.current().En
 // the environment is packed again and the attempt begins anew: nobody has seen
 // anything of the program by then.
 func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
-	if a.Environment.Config != nil {
+	if a.Environment.Config != nil || a.Environment.Packages != nil {
 		return l.runIn(ctx, a, sinks)
 	}
 	digest := a.Environment.Digest
