@@ -70,8 +70,6 @@ type flow struct {
 // errRefused ends a flow of which the record says why.
 var errRefused = errors.New("refused")
 
-const copySize = 64 << 10
-
 // serve relays until both ends have said all, or one fails, or nothing happens
 // for long, or the link is closed.
 func (f *flow) serve() {

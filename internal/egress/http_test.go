@@ -178,7 +178,7 @@ func TestBypassOfHTTP(t *testing.T) {
 	}
 	add("another Host", "b.example", other, evil)
 	add("a second request", "b.example", other, first, evil)
-	add("a second request at once", "b.example", other, first+evil+evil)
+	add("a second request at once", "b.example", other, first+evil+evil, "")
 	add("a request behind a body", "b.example", other, "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nok"+evil, "")
 	add("a request behind chunks", "b.example", other, "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+evil, "")
 	add("a request behind an upgrade that is not taken", "b.example", other, upgrade, evil)
