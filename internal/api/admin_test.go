@@ -59,9 +59,10 @@ func TestJobTypes(t *testing.T) {
 	}{
 		{`{}`, config.JobType{Name: "new", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120}},
 		{`{"name":"new","requirements":["numpy"],"python_version":"3.12","base_image":"i","shared_code":["lib"],"environment":{"A":"b"},"memory_limit":"1G","cpu_limit":0.5,"timeout":60,
-			"startup_timeout":10,"network_enabled":true,"session_enabled":"yes","gpu":{"enabled":true,"vendor":"nvidia","count":2}}`,
+			"startup_timeout":10,"network_enabled":true,"session_enabled":"yes","language":"node","preload":["os"],"network":{"mode":"allow","allow":["a.example"]},"limits":{"pids":5,"disk":"1m","stdout_bytes":7},"gpu":{"enabled":true,"vendor":"nvidia","count":2}}`,
 			config.JobType{Name: "new", Requirements: []string{"numpy"}, PythonVersion: "3.12", BaseImage: "i", SharedCode: []string{"lib"}, Environment: map[string]string{"A": "b"}, MemoryLimit: 1 << 30,
-				CPULimit: 0.5, Timeout: 60, StartupTimeout: 10, NetworkEnabled: true, SessionEnabled: true, GPU: config.GPU{Enabled: true, Vendor: "nvidia", Count: &count}}},
+				CPULimit: 0.5, Timeout: 60, StartupTimeout: 10, NetworkEnabled: true, SessionEnabled: true, Language: "node", Preload: []string{"os"}, Network: job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}},
+				Limits: config.TypeLimits{PIDs: new(5), Disk: 1 << 20, Stdout: new(7)}, GPU: config.GPU{Enabled: true, Vendor: "nvidia", Count: &count}}},
 		{`{"gpu":{"enabled":true,"vendor":"amd","device_ids":["0","1"]},"name":null}`,
 			config.JobType{Name: "new", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120, GPU: config.GPU{Enabled: true, Vendor: "amd", DeviceIDs: []string{"0", "1"}}}},
 	} {
@@ -70,7 +71,7 @@ func TestJobTypes(t *testing.T) {
 			t.Errorf("%s: %s", tc.body, diff)
 		}
 	}
-	want := `{"name":"new","requirements":[],"python_version":"3.11","memory_limit":"512m","cpu_limit":1,"timeout":30,"startup_timeout":120,"network_enabled":false,"session_enabled":false,"gpu_enabled":true,"gpu_vendor":"amd","image_exists":false}`
+	want := `{"name":"new","requirements":[],"python_version":"3.11","memory_limit":"512m","cpu_limit":1,"timeout":30,"startup_timeout":120,"network_enabled":false,"session_enabled":false,"gpu_enabled":true,"gpu_vendor":"amd","image_exists":false,"image":null,"language":"python","preload":[],"network":{"mode":"none","allow":[]}}`
 	if w := g.expect(http.StatusOK, "GET", "/job-types/new", ""); w.Body.String() != want {
 		t.Errorf("%s", w.Body)
 	}
@@ -83,13 +84,16 @@ func TestJobTypes(t *testing.T) {
 		`{"timeout":3601}`:                                  "Input should be less than or equal to 3600",
 		`{"timeout":301}`:                                   timeoutAbove(300),
 		`{"cpu_limit":0.05}`:                                "Input should be greater than or equal to 0.1",
+		`{"language":"ruby"}`:                               "Input should be",
+		`{"network":{"mode":"allow","allow":["a b"]}}`:      "a pattern is a host name",
+		`{"limits":{"pids":0}}`:                             "Input should be greater than or equal to 1",
 		`{"environment":{"A B":""}}`:                        "String should match pattern",
 		`{"gpu":{"vendor":"nvidia"}}`:                       "enabled must be true where vendor, count or device_ids is set",
 		`{"gpu":{"enabled":true}}`:                          "vendor is required where enabled is true",
 		`{"gpu":{"enabled":true,"vendor":"amd","count":1}}`: "count is for nvidia only; use device_ids",
 		`{"gpu":{"enabled":true,"vendor":"nvidia","count":1,"device_ids":["0"]}}`: "count cannot be set together with device_ids",
 		`{"gpu":{"enabled":true,"vendor":"amd","device_ids":["0","0"]}}`:          "0 is there twice",
-		`{"image":"x"}`: noExtra,
+		`{"colour":"x"}`: noExtra,
 	} {
 		n := len(g.service.changedSince(0))
 		if w := g.expect(http.StatusUnprocessableEntity, "POST", "/job-types/bad", body); !strings.Contains(w.Body.String(), msg) || len(g.service.changedSince(n)) > 0 {

@@ -91,7 +91,7 @@ func (c *call) checkTimeout(in *schema.Value) error {
 // bindSubmission makes the domain's request of one that passed the table.
 func bindSubmission(in *schema.Value) Submission {
 	r := job.Request{
-		Code: in.Get("code").Text(), Language: or(in.Get("language").Text(), "python"),
+		Code: in.Get("code").Text(), Language: in.Get("language").Text(),
 		Input: rawOr(in.Get("input_data").Raw(), "{}"), Args: in.Get("args").Texts(), Env: in.Get("env").Entries(),
 		JobType: in.Get("job_type").Text(), Requirements: in.Get("requirements").Texts(),
 		Timeout: int(in.Get("timeout").Int()), StartupTimeout: int(in.Get("startup_timeout").Int()),

@@ -36,7 +36,7 @@ func TestSubmission(t *testing.T) {
 		IdempotencyKey: "12345678", Caller: Caller{CorrelationID: correlation, ClientIP: "192.0.2.1"},
 	}
 	bare := Submission{
-		Request: job.Request{Code: "x", Language: "python", Input: json.RawMessage("{}"), Priority: 2, Retry: job.RetryInfrastructure},
+		Request: job.Request{Code: "x", Input: json.RawMessage("{}"), Priority: 2, Retry: job.RetryInfrastructure},
 		Caller:  want.Caller,
 	}
 	nulls := `{"code":"x","timeout":null,"startup_timeout":null,"job_type":null,"idempotency_key":null,"requirements":null,"language":null,"args":null,"env":null,"stdin":null,

@@ -46,6 +46,8 @@ func newJobType(t JobType) wire.JobType {
 		Name: t.Name, Requirements: requirements, PythonVersion: t.PythonVersion, MemoryLimit: t.MemoryLimit.String(),
 		CPULimit: t.CPULimit, Timeout: t.Timeout, StartupTimeout: t.StartupTimeout, NetworkEnabled: t.NetworkEnabled,
 		SessionEnabled: t.SessionEnabled, GPUEnabled: t.GPU.Enabled, GPUVendor: wire.OrNil(t.GPU.Vendor), ImageExists: t.Built,
+		Image: wire.OrNil(t.ImageRef()), Language: or(t.Language, "python"), Preload: append([]string{}, t.Preload...),
+		Network: wire.JobTypeNetwork{Mode: t.Policy().Mode, Allow: append([]string{}, t.Policy().Allow...)},
 	}
 }
 

@@ -31,7 +31,7 @@ type Service interface {
 // without looking at anything else.
 type Submission struct {
 	// Request is complete but for Files and for what job type and
-	// configuration decide. Language, Priority and Retry have their defaults.
+	// configuration decide. Priority and Retry have their defaults.
 	Request job.Request
 	// Files become Request.Files.
 	Files          []FileSource

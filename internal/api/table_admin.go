@@ -66,6 +66,11 @@ func jobTypeTable() schema.Type {
 		field("requirements", texts("Python packages")),
 		field("python_version", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^3\.([89]|1[0-9])$`), Default: "3.11"}),
 		field("base_image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true}),
+		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "the same, by its shorter name"}),
+		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "of programs whose request names none"}),
+		field("preload", texts("Python modules that are imported before a job comes")),
+		field("network", networkType("what jobs may reach")),
+		field("limits", typeLimitsType()),
 		field("shared_code", texts("paths that are put on PYTHONPATH")),
 		field("environment", schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),
 			Items: &schema.Type{Kind: schema.String, MaxBytes: 32 << 10, NoNUL: true}}),
@@ -76,6 +81,18 @@ func jobTypeTable() schema.Type {
 		field("network_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "network mode public"}),
 		field("session_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
 		field("gpu", gpu),
+	}}
+}
+
+// typeLimitsType are the limits of a type beside memory, processors and time.
+func typeLimitsType() schema.Type {
+	const mib, gib = 1 << 20, 1 << 30
+	return schema.Type{Kind: schema.Object, Null: true, Doc: "other limits than the configuration's", Fields: []schema.Field{
+		field("pids", between(schema.Integer, 1, 1000, "processes and threads")),
+		field("disk", between(schema.Size, mib, 8*gib, "bytes of each writable file system, or text such as 100m")),
+		field("stdout_bytes", between(schema.Integer, 0, gib, "bytes kept of stdout")),
+		field("stderr_bytes", between(schema.Integer, 0, gib, "bytes kept of stderr")),
+		field("artifact_bytes", between(schema.Integer, 0, gib, "bytes of one artifact")),
 	}}
 }
 
@@ -104,12 +121,28 @@ func gpuProblem(v *schema.Value) string {
 	return ""
 }
 
+func asInt(n *int64) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
 // bindJobType makes the domain's job type of a request that passed the table.
 func bindJobType(name string, v *schema.Value) config.JobType {
 	t := config.JobType{
 		Name: name, Requirements: v.Get("requirements").Texts(), PythonVersion: "3.11", BaseImage: v.Get("base_image").Text(),
 		SharedCode: v.Get("shared_code").Texts(), Environment: v.Get("environment").Entries(), MemoryLimit: 512 << 20, CPULimit: 1,
 		Timeout: 30, StartupTimeout: 120, NetworkEnabled: v.Get("network_enabled").Bool(), SessionEnabled: v.Get("session_enabled").Bool(),
+	}
+	t.Image, t.Language, t.Preload = v.Get("image").Text(), v.Get("language").Text(), v.Get("preload").Texts()
+	if n := v.Get("network"); n.Has() {
+		t.Network = job.Network{Mode: job.NetworkMode(n.Get("mode").Text()), Allow: n.Get("allow").Texts()}
+	}
+	l := bindLimits(v.Get("limits"))
+	t.Limits = config.TypeLimits{PIDs: l.PIDs, Stdout: asInt(l.Stdout), Stderr: asInt(l.Stderr), Artifact: asInt(l.Artifact)}
+	if l.Disk != nil {
+		t.Limits.Disk = config.Size(*l.Disk)
 	}
 	if m := v.Get("python_version"); m.Has() {
 		t.PythonVersion = m.Text()

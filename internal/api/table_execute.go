@@ -54,7 +54,7 @@ func executeTable(o Options) schema.Type {
 		field("idempotency_key", idempotencyType()),
 		field("requirements", schema.Type{Kind: schema.List, Null: true, MaxLen: 50, Items: &schema.Type{Kind: schema.String},
 			Doc: "Python packages, where the server allows them"}),
-		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Default: "python"}),
+		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "the job type's by default, which is python unless it says otherwise"}),
 		field("args", schema.Type{Kind: schema.List, Null: true, MaxLen: 64, Doc: "sys.argv[1:]",
 			Items: &schema.Type{Kind: schema.String, MaxBytes: 4096, NoNUL: true}}),
 		field("env", schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),

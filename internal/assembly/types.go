@@ -40,7 +40,7 @@ type Wanted = attempt.Wanted
 // Build makes what a job type runs in, anew: this machine's Python, for those
 // that need no more.
 func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
-	env, err := l.baseOf(ctx, t.BaseImage)
+	env, err := l.baseOf(ctx, t.ImageRef())
 	switch {
 	case err != nil:
 		return job.EnvironmentRef{}, err
@@ -49,7 +49,7 @@ func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job
 		if err != nil {
 			return job.EnvironmentRef{}, err
 		}
-	case t.BaseImage == "":
+	case t.ImageRef() == "":
 		fmt.Fprintf(log, "It needs no packages and no image: it runs in this machine's Python %s.\n", env.Version)
 	}
 	return job.EnvironmentRef{Name: env.Name, Version: env.Version, Digest: env.Digest}, nil

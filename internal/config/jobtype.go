@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -16,6 +17,8 @@ type JobType struct {
 	Requirements   []string // checked when they are installed, not here
 	PythonVersion  string
 	BaseImage      string
+	Image          string   // another name of BaseImage
+	Language       string   // of programs whose request names none
 	SharedCode     []string // paths
 	Preload        []string // modules
 	Environment    map[string]string
@@ -27,6 +30,15 @@ type JobType struct {
 	Network        job.Network // Mode is empty where the type does not say
 	SessionEnabled bool
 	GPU            GPU
+	Limits         TypeLimits
+}
+
+// TypeLimits are limits of a job type beside memory, processors and time. What is
+// not set is the configuration's.
+type TypeLimits struct {
+	PIDs                     *int
+	Disk                     Size // bytes of each writable file system; 0 is not set
+	Stdout, Stderr, Artifact *int // bytes
 }
 
 // GPU is what a job type asks for; tako has none to give.
@@ -48,6 +60,10 @@ func jobTypeRows() []row[JobType] {
 			rule: matching(`3\.([89]|1[0-9])`, "3.8 to 3.19"), doc: "Python version"},
 		{name: "base_image", at: func(t *JobType) any { return &t.BaseImage }, nullable: true,
 			doc: "image to run in"},
+		{name: "image", at: func(t *JobType) any { return &t.Image }, nullable: true,
+			doc: "the same, by its shorter name"},
+		{name: "language", at: func(t *JobType) any { return &t.Language }, defDoc: "python", nullable: true,
+			rule: optional(oneOf("python", "node", "bash")), doc: "language of programs whose request names none"},
 		{name: "shared_code", at: func(t *JobType) any { return &t.SharedCode }, defDoc: "[]",
 			doc: "paths that are put on PYTHONPATH"},
 		{name: "preload", at: func(t *JobType) any { return &t.Preload }, defDoc: "[]",
@@ -79,12 +95,27 @@ func jobTypeRows() []row[JobType] {
 		{name: "gpu.device_ids", at: func(t *JobType) any { return &t.GPU.DeviceIDs }, nullable: true,
 			rule: deviceIDs(), doc: "which GPUs; not with count"},
 	}
-	acts := map[string]bool{"name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true,
+	rows = append(rows, typeLimitRows()...)
+	acts := map[string]bool{"requirements": true, "base_image": true, "image": true, "language": true, "limits.pids": true, "limits.disk": true,
+		"limits.stdout_bytes": true, "limits.stderr_bytes": true, "limits.artifact_bytes": true, "name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true,
 		"network_enabled": true, "network.mode": true, "network.allow": true}
 	for i := range rows {
 		rows[i].notYet = !acts[rows[i].name]
 	}
 	return rows
+}
+
+func typeLimitRows() []row[JobType] {
+	bytes := ifSet(between(0, 1<<30))
+	return []row[JobType]{
+		{name: "limits.pids", at: func(t *JobType) any { return &t.Limits.PIDs }, nullable: true, rule: ifSet(between(1, 1000)),
+			doc: "processes and threads together"},
+		{name: "limits.disk", at: func(t *JobType) any { return &t.Limits.Disk }, nullable: true, rule: ifSize(sizeBetween(1<<20, 8<<30)),
+			doc: "bytes of each writable file system"},
+		{name: "limits.stdout_bytes", at: func(t *JobType) any { return &t.Limits.Stdout }, nullable: true, rule: bytes, doc: "bytes kept of stdout"},
+		{name: "limits.stderr_bytes", at: func(t *JobType) any { return &t.Limits.Stderr }, nullable: true, rule: bytes, doc: "bytes kept of stderr"},
+		{name: "limits.artifact_bytes", at: func(t *JobType) any { return &t.Limits.Artifact }, nullable: true, rule: bytes, doc: "bytes of one artifact"},
+	}
 }
 
 // assignJobTypes decodes the list with the table of its own.
@@ -133,6 +164,9 @@ func (c *Config) checkJobTypes() Problems {
 		first[t.Name] = i
 		found = append(found, t.GPU.check(prefix+"gpu.")...)
 		found = append(found, t.checkNetwork(prefix+"network.")...)
+		if t.Image != "" && t.BaseImage != "" && t.Image != t.BaseImage {
+			found = append(found, problem(prefix+"image", "and base_image name two images; leave one of them out")...)
+		}
 	}
 	return found
 }
@@ -152,6 +186,10 @@ func (g GPU) check(prefix string) Problems {
 	}
 	return nil
 }
+
+// ImageRef is the image that the type runs in; empty is this machine's
+// environment.
+func (t JobType) ImageRef() string { return cmp.Or(t.Image, t.BaseImage) }
 
 // Policy is the type's network: what network says, or network_enabled.
 func (t JobType) Policy() job.Network {

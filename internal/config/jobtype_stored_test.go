@@ -15,7 +15,8 @@ func TestJobTypesAreKept(t *testing.T) {
 		Name: "full", Requirements: []string{"numpy"}, PythonVersion: "3.12", BaseImage: "i", SharedCode: []string{"lib"}, Preload: []string{"os"},
 		Environment: map[string]string{"SECRET": "not masked"}, MemoryLimit: 96 << 20, CPULimit: 0.5, Timeout: 3600, StartupTimeout: 11,
 		Network: job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example:443"}}, SessionEnabled: true,
-		GPU: GPU{Enabled: true, Vendor: "nvidia", Count: &count},
+		GPU: GPU{Enabled: true, Vendor: "nvidia", Count: &count}, Image: "i", Language: "node",
+		Limits: TypeLimits{PIDs: &count, Disk: 5 << 20, Stdout: &count, Stderr: &count, Artifact: &count},
 	}
 	for _, text := range []string{`{"name": "plain"}`, "name: plain"} {
 		plain, err := DecodeJobType([]byte(text))

@@ -12,6 +12,8 @@ type Type struct {
 	// Environment is the digest of what a version was built in; empty is the
 	// environment of the day.
 	Environment string `json:"environment,omitempty"`
+	// Language is that of programs whose request names none; empty is python.
+	Language string `json:"language,omitempty"`
 	// Image is a container image to run in; empty is this machine's environment.
 	Image string `json:"image,omitempty"`
 	// Requirements are Python packages.

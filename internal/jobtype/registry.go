@@ -216,8 +216,22 @@ func (r *Registry) resolved(t config.JobType) job.Type {
 	l.Memory, l.CPUs = int64(t.MemoryLimit), t.CPULimit
 	l.Execution = time.Duration(t.Timeout) * time.Second
 	l.Startup = time.Duration(t.StartupTimeout) * time.Second
+	own := t.Limits
+	set(&l.PIDs, own.PIDs)
+	set(&l.Stdout, own.Stdout)
+	set(&l.Stderr, own.Stderr)
+	set(&l.Artifact, own.Artifact)
+	if own.Disk > 0 {
+		l.Disk = int64(own.Disk)
+	}
 	return job.Type{
-		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements, Image: t.BaseImage,
+		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements, Image: t.ImageRef(), Language: t.Language,
 		Network: t.Policy(), GPU: t.GPU.Enabled,
+	}
+}
+
+func set[T int | int64](to *T, value *int) {
+	if value != nil {
+		*to = T(*value)
 	}
 }

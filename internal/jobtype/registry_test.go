@@ -16,7 +16,8 @@ func registry(t *testing.T, production bool) *Registry {
 	cfg.ProductionMode = production
 	cfg.DefaultTimeout = 45
 	cfg.JobTypes = []config.JobType{
-		{Name: "mine", MemoryLimit: 256 << 20, CPULimit: 0.5, Timeout: 7, StartupTimeout: 11, Environment: map[string]string{"A": "b"}},
+		{Name: "mine", MemoryLimit: 256 << 20, CPULimit: 0.5, Timeout: 7, StartupTimeout: 11, Environment: map[string]string{"A": "b"},
+			Limits: config.TypeLimits{PIDs: new(9), Disk: 5 << 20, Stdout: new(0)}, Language: "bash"},
 		{Name: "ml-inference", MemoryLimit: 128 << 20, CPULimit: 1, Timeout: 1, StartupTimeout: 10},
 	}
 	return New(Options{Config: cfg})
@@ -47,7 +48,7 @@ func TestLimitsOfTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := mine.Limits
-	if l.Memory != 256<<20 || l.CPUs != 0.5 || l.Execution != 7*time.Second || l.Startup != 11*time.Second || l.PIDs != 50 || mine.Env["A"] != "b" {
+	if l.Memory != 256<<20 || l.CPUs != 0.5 || l.Execution != 7*time.Second || l.Startup != 11*time.Second || l.PIDs != 9 || l.Disk != 5<<20 || l.Stdout != 0 || mine.Env["A"] != "b" || mine.Language != "bash" {
 		t.Errorf("got %+v", mine)
 	}
 	plain, err := r.Resolve(t.Context(), "")

@@ -1,6 +1,7 @@
 package jobtype
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,6 +54,23 @@ func (r *Registry) AddVersion(ctx context.Context, b Build) (store.Version, erro
 	return r.stored.AddVersion(ctx, store.Version{
 		Name: b.Type.Name, Digest: digest, Tag: b.Tag, Definition: content, BuiltAt: r.now(), BuiltBy: b.By, Log: b.Log,
 	})
+}
+
+// Built reports whether the newest version of a type is of the type as it is.
+func (r *Registry) Built(ctx context.Context, t config.JobType) (bool, error) {
+	if r.stored == nil {
+		return false, nil
+	}
+	list, err := r.stored.Versions(ctx, t.Name)
+	if err != nil || len(list) == 0 {
+		return false, err
+	}
+	var b built
+	if err := json.Unmarshal(list[0].Definition, &b); err != nil {
+		return false, fmt.Errorf("reading a version of job type %s: %w", t.Name, err)
+	}
+	definition, err := config.EncodeJobType(t)
+	return bytes.Equal(definition, b.Type), err
 }
 
 // Versions answers the builds of a type, newest first, without logs;
@@ -114,7 +132,7 @@ func digestOf(t config.JobType, env job.EnvironmentRef) (string, error) {
 		environment = map[string]string{}
 	}
 	data, err := json.Marshal(map[string]any{
-		"name": t.Name, "requirements": orEmpty(t.Requirements), "python_version": t.PythonVersion, "base_image": orNull(t.BaseImage),
+		"name": t.Name, "requirements": orEmpty(t.Requirements), "python_version": t.PythonVersion, "base_image": orNull(t.ImageRef()), "language": t.Language,
 		"environment": environment, "shared_code": orEmpty(t.SharedCode), "session_enabled": t.SessionEnabled,
 		"gpu_enabled": t.GPU.Enabled, "gpu_vendor": orNull(t.GPU.Vendor), "gpu_count": t.GPU.Count, "gpu_device_ids": orEmpty(t.GPU.DeviceIDs),
 		"preload": orEmpty(t.Preload), "network": t.Policy(), "built_in": env.Digest,

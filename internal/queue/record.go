@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -38,6 +39,7 @@ func (j *Jobs) newRecord(ctx context.Context, req job.Request, o Origin) (job.Re
 	if err != nil {
 		return job.Record{}, err
 	}
+	req.Language = cmp.Or(req.Language, t.Language, "python")
 	if err := j.checkTimeout(req, t); err != nil {
 		return job.Record{}, err
 	}

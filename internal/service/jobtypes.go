@@ -24,22 +24,37 @@ type Builder interface {
 // ListJobTypes answers all job types.
 func (s *Service) ListJobTypes(ctx context.Context) ([]api.JobType, error) {
 	list, err := s.Types.List(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []api.JobType
 	for _, t := range list {
-		all = append(all, jobType(t))
+		shown, err := s.jobType(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, shown)
 	}
-	return all, err
+	return all, nil
 }
 
-// jobType says that a type without packages of its own needs no build.
-func jobType(t config.JobType) api.JobType {
-	return api.JobType{JobType: t, Built: len(t.Requirements) == 0 && t.BaseImage == ""}
+// jobType says whether a type is built as it is now; one without packages or an
+// image of its own needs no build.
+func (s *Service) jobType(ctx context.Context, t config.JobType) (api.JobType, error) {
+	if len(t.Requirements) == 0 && t.ImageRef() == "" {
+		return api.JobType{JobType: t, Built: true}, nil
+	}
+	built, err := s.Types.Built(ctx, t)
+	return api.JobType{JobType: t, Built: built}, err
 }
 
 // JobType answers one.
 func (s *Service) JobType(ctx context.Context, name string) (api.JobType, error) {
 	t, err := s.Types.Get(ctx, name)
-	return jobType(t), err
+	if err != nil {
+		return api.JobType{}, err
+	}
+	return s.jobType(ctx, t)
 }
 
 // CreateJobType stores a new one.
@@ -48,12 +63,18 @@ func (s *Service) CreateJobType(ctx context.Context, t config.JobType) (api.JobT
 	if errors.Is(err, store.ErrExists) {
 		err = api.ErrExists
 	}
-	return jobType(t), err
+	if err != nil {
+		return api.JobType{}, err
+	}
+	return s.jobType(ctx, t)
 }
 
 // ReplaceJobType stores one, whether it is there or not.
 func (s *Service) ReplaceJobType(ctx context.Context, t config.JobType) (api.JobType, error) {
-	return jobType(t), s.Types.Put(ctx, t, false)
+	if err := s.Types.Put(ctx, t, false); err != nil {
+		return api.JobType{}, err
+	}
+	return s.jobType(ctx, t)
 }
 
 // DeleteJobType removes one; jobs that were accepted with it keep it.

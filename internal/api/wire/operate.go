@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/takovm/tako/internal/job"
+)
 
 // Pool is what runs and waits.
 type Pool struct {
@@ -108,6 +112,17 @@ type JobType struct {
 	GPUEnabled     bool     `json:"gpu_enabled"`
 	GPUVendor      *string  `json:"gpu_vendor"`
 	ImageExists    bool     `json:"image_exists" doc:"it is built"`
+
+	Image    *string        `json:"image"`
+	Language string         `json:"language"`
+	Preload  []string       `json:"preload"`
+	Network  JobTypeNetwork `json:"network"`
+}
+
+// JobTypeNetwork is what jobs of a type may reach.
+type JobTypeNetwork struct {
+	Mode  job.NetworkMode `json:"mode"`
+	Allow []string        `json:"allow"`
 }
 
 // Build answers POST /job-types/{name}/build.

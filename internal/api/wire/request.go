@@ -89,6 +89,11 @@ type JobTypeRequest struct {
 	Requirements   []string          `json:"requirements,omitempty"`
 	PythonVersion  string            `json:"python_version,omitempty"`
 	BaseImage      string            `json:"base_image,omitempty"`
+	Image          string            `json:"image,omitempty"`
+	Language       string            `json:"language,omitempty"`
+	Preload        []string          `json:"preload,omitempty"`
+	Network        *NetworkRequest   `json:"network,omitempty"`
+	Limits         *TypeLimits       `json:"limits,omitempty"`
 	SharedCode     []string          `json:"shared_code,omitempty"`
 	Environment    map[string]string `json:"environment,omitempty"`
 	MemoryLimit    string            `json:"memory_limit,omitempty"`
@@ -98,6 +103,15 @@ type JobTypeRequest struct {
 	NetworkEnabled bool              `json:"network_enabled,omitempty"`
 	SessionEnabled bool              `json:"session_enabled,omitempty"`
 	GPU            *GPU              `json:"gpu,omitempty"`
+}
+
+// TypeLimits are limits of a job type beside memory, processors and time.
+type TypeLimits struct {
+	PIDs     *int   `json:"pids,omitempty"`
+	Disk     *int64 `json:"disk,omitempty"`
+	Stdout   *int   `json:"stdout_bytes,omitempty"`
+	Stderr   *int   `json:"stderr_bytes,omitempty"`
+	Artifact *int   `json:"artifact_bytes,omitempty"`
 }
 
 // GPU is what a job type asks for; there is none to give.
