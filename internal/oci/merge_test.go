@@ -247,6 +247,7 @@ func TestMergeRefuses(t *testing.T) {
 		"too many entries":                {one(item{name: "a"}, item{name: "b"}, item{name: "c"}), Limits{Entries: 2}, "more than 2 files"},
 		"too many directories implied":    {one(item{name: strings.Repeat("d/", 100) + "x"}), Limits{Entries: 50}, "more than 50 files"},
 		"too many of one name":            {one(item{name: "a"}, item{name: "a"}, item{name: "a"}), Limits{Entries: 2}, "more than 2 files"},
+		"too much in paths":               {one(item{name: strings.Repeat("d/", 100) + "x"}), Limits{Paths: 5000}, "more than 5000 bytes together"},
 		"too much in files":               {one(item{name: "a", body: strings.Repeat("x", 700)}, item{name: "b", body: strings.Repeat("x", 700)}), Limits{Unpacked: 1000}, `with "/b"`},
 		"too much by hard links":          {one(item{name: "a", body: strings.Repeat("x", 700)}, hard("b", "a")), Limits{Unpacked: 1000}, "bytes already"},
 		"what is written over counts":     {one(item{name: "a", body: strings.Repeat("x", 700)}, item{name: "a", body: strings.Repeat("x", 700)}), Limits{Unpacked: 1000}, "more than 1000"},
