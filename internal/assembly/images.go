@@ -208,6 +208,12 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 // runIn runs one attempt in an image. One that turns out to be damaged is
 // removed, and the attempt's failure says so: making it again is not for here.
 func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	mend := "make it again with `tako env pull " + a.Environment.Name + "`"
+	release, err := a.Environment.Hold() // until the sandbox has it open
+	if err != nil {
+		return nil, job.Errorf(job.KindUnavailable, "%w", err).WithHint("%s", mend)
+	}
+	defer release()
 	res, err := l.Runner.Run(ctx, a, sinks)
 	if res == nil || ctx.Err() != nil || !suspect(res, a) {
 		return res, err
@@ -222,8 +228,7 @@ func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks)
 	if removeErr := os.Remove(a.Environment.Image); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
 		return res, errors.Join(damaged, removeErr)
 	}
-	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).
-		WithHint("make it again with `tako env pull %s`", a.Environment.Name)
+	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).WithHint("%s", mend)
 }
 
 // forgetPool lets go what waits in an environment that is none any more.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/takovm/tako/internal/job"
 )
@@ -260,7 +261,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// endless is a stream of one entry after the other.
+// An archive without an end is left as soon as it has too much.
 func TestAMillionEntries(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -303,6 +304,23 @@ func scratch(t testing.TB) *os.File {
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
 	return f
+}
+
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	plain := layerOf(t, item{name: "a", body: strings.Repeat("1", 10_000)})
+	z, err := zstd.NewWriter(nil)
+	must(t, err)
+	for name, layer := range map[string][]byte{
+		"none": plain, "gzip": zipped(t, plain), "zstd": z.EncodeAll(plain, nil),
+		"gzip in two parts": append(zipped(t, plain[:700]), zipped(t, plain[700:])...),
+		"zstd in two parts": append(z.EncodeAll(plain[:700], nil), z.EncodeAll(plain[700:], nil)...),
+	} {
+		m := newMerger(t.Context(), Limits{}.withDefaults(), &spool{f: scratch(t)}, func(string) {})
+		if err := m.unpack(bytes.NewReader(layer), int64(len(layer)), digestOf(plain)); err != nil || m.root.children["a"] == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestLayerIsVerified(t *testing.T) {
