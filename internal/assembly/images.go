@@ -225,22 +225,32 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 // runIn runs one attempt in an image. One that turns out to be damaged is
 // removed, and the attempt's failure says so: making it again is not for here.
 func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
+	mend := "make it again with `tako env pull " + a.Environment.Name + "`"
+	release, err := a.Environment.Hold() // until the sandbox has it open
+	if err != nil {
+		return nil, job.Errorf(job.KindUnavailable, "%w", err).WithHint("%s", mend)
+	}
+	defer release()
 	res, err := l.Runner.Run(ctx, a, sinks)
 	if res == nil || ctx.Err() != nil || !suspect(res, a) {
 		return res, err
 	}
-	damaged := environment.VerifyContext(ctx, a.Environment.Image, l.images.progress)
+	image := a.Environment.Image
+	damaged := environment.VerifyContext(ctx, image, l.images.progress)
+	if layer := a.Environment.Packages; damaged == nil && layer != nil && ctx.Err() == nil {
+		image, mend = layer.Image, "run the job again: its packages are installed anew"
+		damaged = environment.VerifyContext(ctx, image, l.images.progress)
+	}
 	if damaged == nil || ctx.Err() != nil {
 		return res, err
 	}
 	if l.Runner.Supplier.Snapshots != nil {
 		l.Runner.Supplier.Snapshots.Forget() // they may have been made with it
 	}
-	if removeErr := os.Remove(a.Environment.Image); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+	if removeErr := os.Remove(image); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
 		return res, errors.Join(damaged, removeErr)
 	}
-	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).
-		WithHint("make it again with `tako env pull %s`", a.Environment.Name)
+	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).WithHint("%s", mend)
 }
 
 // forgetPool lets go what waits in an environment that is none any more.

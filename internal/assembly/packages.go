@@ -86,7 +86,7 @@ func (l *Local) Environment(ctx context.Context, w attempt.Wanted, log io.Writer
 		return environment.Environment{}, job.Errorf(job.KindInvalid, "environment %.12s, in which the job is to be repeated, is not here any more", w.Digest).
 			WithHint("submit it as a new job, or build its job type again")
 	}
-	base, err := l.baseOf(ctx, w.Image)
+	base, err := l.baseOf(ctx, w.Image, w.Pull)
 	if err != nil || len(w.Requirements) == 0 {
 		return base, err
 	}
@@ -95,9 +95,12 @@ func (l *Local) Environment(ctx context.Context, w attempt.Wanted, log io.Writer
 
 // baseOf is what packages are put beside: an image, or this machine's
 // environment, which stays because a layer refers to it.
-func (l *Local) baseOf(ctx context.Context, image string) (environment.Environment, error) {
-	if image == "" {
+func (l *Local) baseOf(ctx context.Context, image string, pull bool) (environment.Environment, error) {
+	switch {
+	case image == "":
 		return l.images.keep(ctx)
+	case pull:
+		return Image(ctx, l.config, image, oci.Options{})
 	}
-	return Image(ctx, l.config, image, oci.Options{})
+	return l.Image(image)
 }

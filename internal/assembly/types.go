@@ -40,7 +40,10 @@ type Wanted = attempt.Wanted
 // Build makes what a job type runs in, anew: this machine's Python, for those
 // that need no more.
 func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
-	env, err := l.baseOf(ctx, t.ImageRef())
+	env, err := l.baseOf(ctx, t.ImageRef(), true)
+	if err == nil && t.ImageRef() != "" { // this machine's stays anyway
+		err = l.images.host.Pin(ctx, env.Digest)
+	}
 	switch {
 	case err != nil:
 		return job.EnvironmentRef{}, err

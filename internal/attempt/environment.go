@@ -22,8 +22,11 @@ type Environments interface {
 type Wanted struct {
 	// Digest is that of an environment of earlier; of one with packages, too.
 	Digest string
-	// Image is a container image in the place of this machine's environment.
+	// Image is a container image in the place of this machine's environment. Pull
+	// fetches one that is not here: only for the operator's, since fetching goes
+	// wherever a name leads, with the operator's logins.
 	Image        string
+	Pull         bool
 	Requirements []string // Python packages
 }
 
@@ -31,7 +34,7 @@ type Wanted struct {
 // that needs nothing of its own has only a digest, or not even that: whoever
 // runs it takes this machine's.
 func (e *Executor) environment(ctx context.Context, req *job.Request, t job.Type, p *pump) (environment.Environment, error) {
-	w := Wanted{Digest: cmp.Or(req.Environment, t.Environment), Image: cmp.Or(req.Image, t.Image)}
+	w := Wanted{Digest: cmp.Or(req.Environment, t.Environment), Image: cmp.Or(req.Image, t.Image), Pull: req.Image == "" || req.Image == t.Image}
 	w.Requirements = append(append(w.Requirements, t.Requirements...), req.Requirements...)
 	switch {
 	case len(req.Requirements) > 0 && !e.Packages:

@@ -155,7 +155,7 @@ func (e *Executor) refused(ctx context.Context, p *pump, err error) job.Ended {
 	failure := job.Failure{Type: "config_error", Message: message(err.Error()), Phase: job.PhaseStartup}
 	switch job.KindOf(err) {
 	case job.KindInvalid:
-	case job.KindDependency:
+	case job.KindDependency, job.KindNotFound:
 		failure.Type = "dependency_error"
 	default:
 		failure.Type = "service_unavailable"

@@ -168,7 +168,7 @@ func (a *app) execute(ctx context.Context, cfg *config.Config, o *runOptions, at
 		if o.quiet {
 			said = io.Discard
 		}
-		attempt.Environment, err = local.Environment(ctx, assembly.Wanted{Image: image, Requirements: packages}, said)
+		attempt.Environment, err = local.Environment(ctx, assembly.Wanted{Image: image, Pull: true, Requirements: packages}, said)
 		if err != nil {
 			return errors.Join(err, local.Close())
 		}

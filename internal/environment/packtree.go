@@ -91,7 +91,7 @@ func FindTree(dir, digest string) (Environment, bool) {
 }
 
 // PruneTrees removes PackTree's images from the cache directory dir, but those
-// whose digests are in keep and those that somebody holds. It returns how many
+// whose digests are in keep, those that somebody holds and pinned ones. It returns how many
 // bytes that freed.
 func PruneTrees(ctx context.Context, dir string, keep map[string]bool) (freed int64, err error) {
 	c, err := openCache(dir, treeEntry)
@@ -108,7 +108,7 @@ func PruneTrees(ctx context.Context, dir string, keep map[string]bool) (freed in
 	for _, name := range sidecars {
 		image := strings.TrimSuffix(name, ".json") + ".erofs"
 		s, err := readSidecar(image)
-		if err != nil || s.Entry != treeEntry || keep[strings.TrimSuffix(filepath.Base(name), ".json")] {
+		if err != nil || s.Entry != treeEntry || pinned(image) || keep[strings.TrimSuffix(filepath.Base(name), ".json")] {
 			continue
 		}
 		if removeUnheld(image) {

@@ -98,10 +98,14 @@ func asRoot(user string) bool {
 // and modes.
 func (m *merger) result(root bool) ([]environment.TreeEntry, error) {
 	var entries []environment.TreeEntry
-	var bytes int64
+	var bytes, paths int64
 	err := m.root.walk("", func(name string, n *node) error {
 		if len(name) > m.limits.Path {
 			return corrupt("the path %s has %d bytes: it may have %d", quoted(name), len(name), m.limits.Path)
+		}
+		// Deep directories have little in an archive and much in a list.
+		if paths += int64(len(name)); paths > m.limits.Paths {
+			return tooMuch("the paths of the image have more than %d bytes together, with %s", m.limits.Paths, quoted(name))
 		}
 		// Hard links count once each: each is a file of its own.
 		if bytes += n.size; bytes > m.limits.Unpacked || bytes > ratioFloor && bytes/max(m.input, 1) >= m.limits.Ratio {

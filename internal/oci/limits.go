@@ -11,6 +11,7 @@ type Limits struct {
 	Entries  int   // entries of all layers together, and the directories they imply: 500,000
 	Ratio    int64 // bytes out of a layer for each byte in, beyond the first 64 MiB of it: 200
 	Path     int   // bytes of one path: 4095, as Linux has it
+	Paths    int64 // bytes of all paths of the result together: 64 MiB
 	Layers   int   // 128, as Docker has it
 	Manifest int64 // bytes of a manifest or a configuration: 4 MiB
 }
@@ -44,6 +45,7 @@ func (l Limits) withDefaults() Limits {
 	orInt(&l.Entries, 500_000)
 	or(&l.Ratio, 200)
 	orInt(&l.Path, 4095)
+	or(&l.Paths, 64<<20)
 	orInt(&l.Layers, 128)
 	or(&l.Manifest, 4<<20)
 	return l

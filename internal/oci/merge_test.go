@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/takovm/tako/internal/job"
 )
@@ -247,6 +248,7 @@ func TestMergeRefuses(t *testing.T) {
 		"too many entries":                {one(item{name: "a"}, item{name: "b"}, item{name: "c"}), Limits{Entries: 2}, "more than 2 files"},
 		"too many directories implied":    {one(item{name: strings.Repeat("d/", 100) + "x"}), Limits{Entries: 50}, "more than 50 files"},
 		"too many of one name":            {one(item{name: "a"}, item{name: "a"}, item{name: "a"}), Limits{Entries: 2}, "more than 2 files"},
+		"too much in paths":               {one(item{name: strings.Repeat("d/", 100) + "x"}), Limits{Paths: 5000}, "more than 5000 bytes together"},
 		"too much in files":               {one(item{name: "a", body: strings.Repeat("x", 700)}, item{name: "b", body: strings.Repeat("x", 700)}), Limits{Unpacked: 1000}, `with "/b"`},
 		"too much by hard links":          {one(item{name: "a", body: strings.Repeat("x", 700)}, hard("b", "a")), Limits{Unpacked: 1000}, "bytes already"},
 		"what is written over counts":     {one(item{name: "a", body: strings.Repeat("x", 700)}, item{name: "a", body: strings.Repeat("x", 700)}), Limits{Unpacked: 1000}, "more than 1000"},
@@ -259,7 +261,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// endless is a stream of one entry after the other.
+// An archive without an end is left as soon as it has too much.
 func TestAMillionEntries(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -302,6 +304,23 @@ func scratch(t testing.TB) *os.File {
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
 	return f
+}
+
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	plain := layerOf(t, item{name: "a", body: strings.Repeat("1", 10_000)})
+	z, err := zstd.NewWriter(nil)
+	must(t, err)
+	for name, layer := range map[string][]byte{
+		"none": plain, "gzip": zipped(t, plain), "zstd": z.EncodeAll(plain, nil),
+		"gzip in two parts": append(zipped(t, plain[:700]), zipped(t, plain[700:])...),
+		"zstd in two parts": append(z.EncodeAll(plain[:700], nil), z.EncodeAll(plain[700:], nil)...),
+	} {
+		m := newMerger(t.Context(), Limits{}.withDefaults(), &spool{f: scratch(t)}, func(string) {})
+		if err := m.unpack(bytes.NewReader(layer), int64(len(layer)), digestOf(plain)); err != nil || m.root.children["a"] == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestLayerIsVerified(t *testing.T) {
