@@ -93,7 +93,7 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
 	})
 	s.Service = &service.Service{
-		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Slots: slots, Engine: engine,
+		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Egress: policies, Slots: slots, Engine: engine,
 		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
 	}
 	if err := s.warm(ctx, local, types); err != nil {

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/takovm/tako/internal/api"
+	"github.com/takovm/tako/internal/build"
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/store"
@@ -59,7 +61,7 @@ func (s *Service) JobType(ctx context.Context, name string) (api.JobType, error)
 
 // CreateJobType stores a new one.
 func (s *Service) CreateJobType(ctx context.Context, t config.JobType) (api.JobType, error) {
-	err := s.Types.Put(ctx, t, true)
+	err := s.putType(ctx, t, true)
 	if errors.Is(err, store.ErrExists) {
 		err = api.ErrExists
 	}
@@ -71,10 +73,26 @@ func (s *Service) CreateJobType(ctx context.Context, t config.JobType) (api.JobT
 
 // ReplaceJobType stores one, whether it is there or not.
 func (s *Service) ReplaceJobType(ctx context.Context, t config.JobType) (api.JobType, error) {
-	if err := s.Types.Put(ctx, t, false); err != nil {
+	if err := s.putType(ctx, t, false); err != nil {
 		return api.JobType{}, err
 	}
 	return s.jobType(ctx, t)
+}
+
+// putType stores a type whose jobs could run: a policy or a list of packages that
+// cannot be is found now, not by each job.
+func (s *Service) putType(ctx context.Context, t config.JobType, create bool) error {
+	if err := s.check(t); err != nil {
+		return err
+	}
+	return s.Types.Put(ctx, t, create)
+}
+
+func (s *Service) check(t config.JobType) error {
+	if _, err := egress.Compile(t.Policy(), s.Egress); err != nil {
+		return err
+	}
+	return build.CheckRequirements(t.Requirements)
 }
 
 // DeleteJobType removes one; jobs that were accepted with it keep it.
@@ -89,6 +107,9 @@ func (s *Service) BuildJobType(ctx context.Context, name, tag string) (api.Build
 	if err != nil {
 		return api.Build{}, err
 	}
+	if err := s.check(t); err != nil {
+		return api.Build{}, err
+	}
 	var log strings.Builder
 	env, err := s.Builder.Build(ctx, t, &log)
 	if err != nil {
@@ -96,11 +117,11 @@ func (s *Service) BuildJobType(ctx context.Context, name, tag string) (api.Build
 	}
 	fmt.Fprintf(&log, "Job type %s is built: environment %s %s, %s.\n", name, env.Name, env.Version, env.Digest)
 	v, err := s.Types.AddVersion(ctx, jobtype.Build{Type: t, Environment: env, Tag: tag, By: "manual", Log: log.String()})
-	return build(v), err
+	return version(v), err
 }
 
-// build shows the twelve digits that name a version.
-func build(v store.Version) api.Build {
+// version shows the twelve digits that name a version.
+func version(v store.Version) api.Build {
 	digest := v.Digest[:min(12, len(v.Digest))]
 	tag := v.Tag
 	if tag == "" && v.Number > 0 {
@@ -114,7 +135,7 @@ func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build
 	list, err := s.Types.Versions(ctx, name)
 	var all []api.Build
 	for _, v := range list {
-		all = append(all, build(v))
+		all = append(all, version(v))
 	}
 	return all, err
 }

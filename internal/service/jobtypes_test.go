@@ -144,8 +144,10 @@ func TestJobTypesChange(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"fixed": s.DeleteJobType(t.Context(), "fixed"), "default": s.DeleteJobType(t.Context(), "default"),
-		"the fixed one": errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "fixed"})),
-		"a bad one":     errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "bad", MemoryLimit: 1})),
+		"the fixed one":          errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "fixed"})),
+		"packages that are none": errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "bad", Requirements: []string{"--option"}})),
+		"a policy that is none":  errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "bad", Network: job.Network{Mode: job.NetworkAllow, Allow: []string{"0.0.0.0/0"}}})),
+		"a bad one":              errOf(s.ReplaceJobType(t.Context(), config.JobType{Name: "bad", MemoryLimit: 1})),
 	} {
 		if job.KindOf(err) != job.KindInvalid {
 			t.Errorf("%s: %v", name, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/takovm/tako/internal/api"
 	"github.com/takovm/tako/internal/artifact"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
@@ -26,8 +27,10 @@ type Service struct {
 	Types *jobtype.Registry
 	// Builder makes the environments of job types.
 	Builder Builder
-	Slots   *queue.Slots
-	Engine  engine.Info
+	// Egress is what the policies of job types are held against.
+	Egress egress.Options
+	Slots  *queue.Slots
+	Engine engine.Info
 	// Limits of what is reported.
 	MaxWorkers, MaxQueue int
 	// MaxUpload bounds one file, in bytes.
