@@ -34,6 +34,9 @@ type images struct {
 	mu       sync.Mutex // held while it is packed
 	latest   packed
 	verified time.Time // when the whole image was last found sound
+
+	pinned sync.Map // digests
+	sound  sync.Map // when images and layers beside it were last found sound, by path
 }
 
 // trusted is how long an image that was verified is not verified again: each
@@ -113,7 +116,7 @@ func (i *images) keep(ctx context.Context) (environment.Environment, error) {
 		env := i.current()
 		err := env.ready(ctx)
 		if err == nil {
-			err = i.host.Pin(ctx, env.Digest)
+			err = i.pin(ctx, env.Digest)
 		}
 		if err == nil || !again || !errors.Is(err, errStale) {
 			return env.Environment, err
@@ -122,6 +125,18 @@ func (i *images) keep(ctx context.Context) (environment.Environment, error) {
 			return environment.Environment{}, err
 		}
 	}
+}
+
+// pin has an environment stay, once.
+func (i *images) pin(ctx context.Context, digest string) error {
+	if _, done := i.pinned.Load(digest); done {
+		return nil
+	}
+	if err := i.host.Pin(ctx, digest); err != nil {
+		return err
+	}
+	i.pinned.Store(digest, true)
+	return nil
 }
 
 // renew packs again what was found stale, unless somebody has done it since.
@@ -155,7 +170,7 @@ func (i *images) mend(ctx context.Context, env packed) (bool, error) {
 	if i.progress != nil {
 		i.progress(environment.Progress{Phase: environment.PhaseVerify, Note: "the image " + env.Image + " is corrupt and is made again"})
 	}
-	if err := os.Remove(env.Image); err != nil {
+	if err := os.Remove(env.Image); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, nil //nolint:nilerr // the attempt's own failure says more
 	}
 	return true, i.pack(ctx)
@@ -235,11 +250,15 @@ func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks)
 	if res == nil || ctx.Err() != nil || !suspect(res, a) {
 		return res, err
 	}
-	image := a.Environment.Image
-	damaged := environment.VerifyContext(ctx, image, l.images.progress)
+	image, damaged := a.Environment.Image, error(nil)
+	if a.Environment.Config == nil { // this machine's, which is packed again
+		_, damaged = l.images.mend(ctx, l.images.current())
+	} else {
+		damaged = l.images.damaged(ctx, image)
+	}
 	if layer := a.Environment.Packages; damaged == nil && layer != nil && ctx.Err() == nil {
 		image, mend = layer.Image, "run the job again: its packages are installed anew"
-		damaged = environment.VerifyContext(ctx, image, l.images.progress)
+		damaged = l.images.damaged(ctx, image)
 	}
 	if damaged == nil || ctx.Err() != nil {
 		return res, err
@@ -251,6 +270,19 @@ func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks)
 		return res, errors.Join(damaged, removeErr)
 	}
 	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).WithHint("%s", mend)
+}
+
+// damaged says what is wrong with an image or a layer. One that was found sound
+// is not read again for a while: each time reads all of it.
+func (i *images) damaged(ctx context.Context, image string) error {
+	if at, ok := i.sound.Load(image); ok && time.Since(at.(time.Time)) < trusted {
+		return nil
+	}
+	err := environment.VerifyContext(ctx, image, i.progress)
+	if err == nil {
+		i.sound.Store(image, time.Now())
+	}
+	return err
 }
 
 // forgetPool lets go what waits in an environment that is none any more.

@@ -42,7 +42,7 @@ type Wanted = attempt.Wanted
 func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
 	env, err := l.baseOf(ctx, t.ImageRef(), true)
 	if err == nil && t.ImageRef() != "" { // this machine's stays anyway
-		err = l.images.host.Pin(ctx, env.Digest)
+		err = l.images.pin(ctx, env.Digest)
 	}
 	switch {
 	case err != nil:
@@ -78,7 +78,8 @@ func (s *served) warm(ctx context.Context, local *Local, types *jobtype.Registry
 	}
 	for _, known := range list {
 		first := known.Name == jobtype.Default
-		if !first && len(known.Preload) == 0 {
+		plain := len(known.Requirements) == 0 && known.ImageRef() == "" && !known.Policy().Open()
+		if !plain || !first && len(known.Preload) == 0 {
 			continue
 		}
 		t, err := types.Resolve(ctx, known.Name)

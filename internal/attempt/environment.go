@@ -43,6 +43,9 @@ func (e *Executor) environment(ctx context.Context, req *job.Request, t job.Type
 	case req.Image != "" && req.Image != t.Image && !e.Images:
 		return environment.Environment{}, job.Errorf(job.KindInvalid, "image %q: images of requests are not allowed", req.Image).
 			WithHint("set allow_request_images, or use a job type that has the image")
+	case req.Environment == "" && t.Environment != "" && (len(req.Requirements) > 0 || req.Image != "" && req.Image != t.Image):
+		return environment.Environment{}, job.Errorf(job.KindInvalid, "%s is a version, whose environment is what it is: a request cannot add packages or an image to it", t.Ref).
+			WithHint("leave out the version")
 	case w.Image == "" && len(w.Requirements) == 0 || e.Environments == nil:
 		return environment.Environment{Digest: w.Digest}, nil
 	}

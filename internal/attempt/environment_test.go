@@ -35,20 +35,21 @@ func TestEnvironments(t *testing.T) {
 		error  string
 		detail string
 	}{
-		"nothing":                  {asks{}, false, "", "", ""},
-		"a version":                {asks{typ: job.Type{Environment: "dd"}}, false, "dd", "", ""},
-		"a rerun":                  {asks{job.Request{Environment: "ee"}, job.Type{Environment: "dd"}}, false, "ee", "", ""},
-		"a type's packages":        {asks{typ: job.Type{Requirements: []string{"a"}}}, false, "made of  true [a]", "", ""},
-		"a type's image":           {asks{typ: job.Type{Image: "i"}}, false, "made of i true []", "", ""},
-		"a version's packages":     {asks{typ: job.Type{Requirements: []string{"a"}, Environment: "dd"}}, false, "made of dd true [a]", "", ""},
-		"the type's own image":     {asks{job.Request{Image: "i"}, job.Type{Image: "i"}}, false, "made of i true []", "", ""},
-		"packages of its own":      {asks{job.Request{Requirements: []string{"b"}}, job.Type{Requirements: []string{"a"}}}, true, "made of  true [a b]", "", ""},
-		"an image of its own":      {asks{job.Request{Image: "j"}, job.Type{Image: "i"}}, true, "made of j false []", "", ""},
-		"packages that it may not": {asks{request: job.Request{Requirements: []string{"b"}}}, false, "", "config_error", "Runtime dependency installation is disabled"},
-		"an image that it may not": {asks{request: job.Request{Image: "j"}}, false, "", "config_error", "images of requests are not allowed"},
-		"packages that are none":   {asks{typ: job.Type{Requirements: []string{"none"}}}, false, "", "dependency_error", "no such package"},
-		"an image that is none":    {asks{typ: job.Type{Image: "none"}}, false, "", "dependency_error", "no such image"},
-		"what takes too long":      {asks{typ: job.Type{Requirements: []string{"slow"}}}, false, "", "dependency_error", "longer than its startup_timeout of 0s"},
+		"nothing":                   {asks{}, false, "", "", ""},
+		"a version":                 {asks{typ: job.Type{Environment: "dd"}}, false, "dd", "", ""},
+		"a rerun":                   {asks{job.Request{Environment: "ee"}, job.Type{Environment: "dd"}}, false, "ee", "", ""},
+		"a type's packages":         {asks{typ: job.Type{Requirements: []string{"a"}}}, false, "made of  true [a]", "", ""},
+		"a type's image":            {asks{typ: job.Type{Image: "i"}}, false, "made of i true []", "", ""},
+		"a version's packages":      {asks{typ: job.Type{Requirements: []string{"a"}, Environment: "dd"}}, false, "made of dd true [a]", "", ""},
+		"the type's own image":      {asks{job.Request{Image: "i"}, job.Type{Image: "i"}}, false, "made of i true []", "", ""},
+		"packages of its own":       {asks{job.Request{Requirements: []string{"b"}}, job.Type{Requirements: []string{"a"}}}, true, "made of  true [a b]", "", ""},
+		"an image of its own":       {asks{job.Request{Image: "j"}, job.Type{Image: "i"}}, true, "made of j false []", "", ""},
+		"packages beside a version": {asks{job.Request{Requirements: []string{"b"}}, job.Type{Environment: "dd"}}, true, "", "config_error", "cannot add packages"},
+		"packages that it may not":  {asks{request: job.Request{Requirements: []string{"b"}}}, false, "", "config_error", "Runtime dependency installation is disabled"},
+		"an image that it may not":  {asks{request: job.Request{Image: "j"}}, false, "", "config_error", "images of requests are not allowed"},
+		"packages that are none":    {asks{typ: job.Type{Requirements: []string{"none"}}}, false, "", "dependency_error", "no such package"},
+		"an image that is none":     {asks{typ: job.Type{Image: "none"}}, false, "", "dependency_error", "no such image"},
+		"what takes too long":       {asks{typ: job.Type{Requirements: []string{"slow"}}}, false, "", "dependency_error", "longer than its startup_timeout of 0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ran := ""

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,7 +76,9 @@ func (p *pump) build() io.Writer { return builds{p} }
 type builds struct{ *pump }
 
 func (b builds) Write(text []byte) (int, error) {
-	b.say(job.EventBuild, map[string]string{"text": strings.ToValidUTF8(string(text), "\ufffd")})
+	for part := range slices.Chunk(text, maxEvent) {
+		b.say(job.EventBuild, map[string]string{"text": strings.ToValidUTF8(string(part), "\ufffd")})
+	}
 	return len(text), nil
 }
 

@@ -45,7 +45,10 @@ type Options struct {
 }
 
 // Builder makes environments with packages.
-type Builder struct{ o Options }
+type Builder struct {
+	o    Options
+	turn chan struct{} // one installation at a time: each may take all of Limits.Memory
+}
 
 // New returns a builder whose records are in o.Dir.
 func New(o Options) (*Builder, error) {
@@ -55,7 +58,7 @@ func New(o Options) (*Builder, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "the directory of packages: %w", err).WithHint("choose another data directory")
 	}
-	return &Builder{o}, nil
+	return &Builder{o, make(chan struct{}, 1)}, nil
 }
 
 // record is what a list of requirements came to.
@@ -102,6 +105,12 @@ func (b *Builder) Python(ctx context.Context, r Request) (environment.Environmen
 	defer unlock()
 	if env, ok := b.known(r, key); ok { // somebody else's
 		return env, nil
+	}
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return environment.Environment{}, context.Cause(ctx)
 	}
 	fmt.Fprintf(r.Log, "Installing %s in %s %s.\n", strings.Join(requirements, ", "), r.Base.Name, r.Base.Version)
 	tree, err := b.install(ctx, r.Base, requirements, r.Log)

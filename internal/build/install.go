@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
@@ -31,10 +32,8 @@ const (
 // maxTail is how much of what the installer said last an error may quote.
 const maxTail = 4096
 
-// tree limits what an installation may leave.
-func treeLimits() oci.Limits {
-	return oci.Limits{Unpacked: 16 << 30, Entries: 500_000}
-}
+// maxEntries is how many files and directories an installation may leave.
+const maxEntries = 500_000
 
 // install runs an installer in a sandbox of base and returns what it left.
 func (b *Builder) install(ctx context.Context, base environment.Environment, requirements []string, log io.Writer) (_ *oci.Unpacked, err error) {
@@ -43,7 +42,8 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.end()) }()
-	ctx, cancel := context.WithCancelCause(ctx)
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	said := &tail{to: log}
 	r, w := io.Pipe()
@@ -53,7 +53,7 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 	}
 	unpacked := make(chan outcome, 1)
 	go func() {
-		tree, err := oci.Unpack(ctx, r, b.o.Dir, treeLimits(), func(note string) { fmt.Fprintln(said, "tako:", note) })
+		tree, err := oci.Unpack(ctx, r, b.o.Dir, oci.Limits{Unpacked: b.o.Limits.Disk, Entries: maxEntries}, func(note string) { fmt.Fprintln(said, "tako:", note) })
 		if err != nil {
 			cancel(err) // the rest is of no use
 		}
@@ -63,16 +63,24 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 	res, runErr := b.o.Runner.Run(ctx, b.attempt(base, requirements, g), runner.Sinks{Stdout: w, Stderr: said, Live: math.MaxInt64})
 	_ = w.Close()
 	out := <-unpacked
-	if err := conclude(res, runErr, g.index, said); err != nil {
-		if out.tree != nil {
-			out.tree.Close()
-		}
-		return nil, err
+	switch {
+	case outer.Err() != nil:
+		err = context.Cause(outer)
+	case job.KindOf(out.err) == job.KindInvalid && res != nil && res.Status != job.Failed:
+		err = job.Errorf(job.KindDependency, "what was installed cannot be kept: %w", out.err)
+	case out.err != nil && job.KindOf(out.err) != job.KindInvalid:
+		err = out.err
+	default:
+		err = conclude(res, runErr, g.index, said)
 	}
-	if out.err != nil {
-		return nil, job.Errorf(job.KindDependency, "what was installed cannot be kept: %w", out.err)
+	if err == nil {
+		err = out.err
 	}
-	return out.tree, nil
+	if err != nil && out.tree != nil {
+		err = errors.Join(err, out.tree.Close())
+		out.tree = nil
+	}
+	return out.tree, err
 }
 
 // attempt is the installation. It has arguments, so that no snapshot is made and
@@ -100,9 +108,6 @@ func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail
 	case res.Status == job.Succeeded:
 		return nil
 	}
-	if fault := index.Fault(); fault != nil {
-		return job.Errorf(job.KindDependency, "the packages cannot be installed: %w", fault)
-	}
 	code := -1
 	if res.ExitCode != nil {
 		code = *res.ExitCode
@@ -111,6 +116,8 @@ func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail
 	case res.Status == job.Failed && code == exitNoInstaller:
 		return job.Errorf(job.KindDependency, "this environment has neither uv nor pip to install packages with").
 			WithHint("install python3-pip on this machine, or use an image that has pip")
+	case res.Status == job.Failed && index.Fault() != nil:
+		return job.Errorf(job.KindDependency, "the packages cannot be installed: %w", index.Fault())
 	case res.Status == job.Failed && code == exitFailed:
 		return job.Errorf(job.KindDependency, "the packages cannot be installed: %s", said.reason())
 	case res.Status == job.Timeout:
@@ -125,21 +132,34 @@ func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail
 
 // tail passes on what an installer says and remembers the end of it.
 type tail struct {
-	to   io.Writer
-	last []byte
+	mu     sync.Mutex
+	to     io.Writer
+	passed int
+	last   []byte
 }
 
+// maxLog is how much of what an installation says is passed on, in bytes: it is
+// kept in records, and an image's own Python may say anything.
+const maxLog = 1 << 20
+
 func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.last = append(t.last, p...)
 	t.last = bytes.Clone(t.last[max(0, len(t.last)-maxTail):])
-	if t.to != nil {
-		_, _ = t.to.Write(p) // a log that nobody takes is no reason to stop
+	if t.passed < maxLog {
+		_, _ = t.to.Write(p[:min(len(p), maxLog-t.passed)]) // a log that nobody takes is no reason to stop
+		if t.passed += len(p); t.passed >= maxLog {
+			_, _ = io.WriteString(t.to, "\ntako: the log is full: what came after this is not kept\n")
+		}
 	}
 	return len(p), nil
 }
 
 // reason is what the installer gave as one: its lines of errors, or the last.
 func (t *tail) reason() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var errs []string
 	last := "it did not say why"
 	for line := range strings.Lines(strings.ToValidUTF8(string(t.last), "?")) {
@@ -158,11 +178,17 @@ func (t *tail) reason() string {
 	return text[:min(len(text), 1000)]
 }
 
+// maxInstalled bounds what a record and a log say that a layer has.
+const maxInstalled = 1000
+
 // installed lists what a tree has, as "name==version", by name.
 func installed(tree []environment.TreeEntry) (list []string) {
 	for _, e := range tree {
 		name, ok := strings.CutSuffix(path.Base(e.Path), ".dist-info")
 		if !ok || path.Dir(e.Path) != "/" {
+			continue
+		}
+		if len(list) == maxInstalled || len(name) > 200 {
 			continue
 		}
 		if name, version, ok := strings.Cut(name, "-"); ok {

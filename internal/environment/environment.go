@@ -150,7 +150,15 @@ func (e Environment) Hold() (release func(), err error) {
 		f.Close()
 		return nil, job.Errorf(job.KindUnavailable, "holding the image of environment %s: %w", e.Name, err)
 	}
-	return func() { f.Close() }, nil
+	if e.Packages == nil {
+		return func() { f.Close() }, nil
+	}
+	other, err := Environment{Name: e.Name + "'s packages", Image: e.Packages.Image}.Hold()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close(); other() }, nil
 }
 
 func stillThere(f *os.File) error {

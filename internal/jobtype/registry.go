@@ -44,6 +44,7 @@ type Stored interface {
 	AddVersion(ctx context.Context, v store.Version) (store.Version, error)
 	Versions(ctx context.Context, name string) ([]store.Version, error)
 	Version(ctx context.Context, name, ref string) (store.Version, error)
+	VersionLog(ctx context.Context, name, digest string) (string, error)
 }
 
 // Options make a Registry.
@@ -73,6 +74,7 @@ type Registry struct {
 type entry struct {
 	config.JobType
 	origin Origin
+	broken error // why it cannot be used
 }
 
 // lag is how long another server's change may go unnoticed.
@@ -87,7 +89,7 @@ func New(o Options) *Registry {
 	for origin, list := range map[Origin][]config.JobType{BuiltIn: builtIn(o.Config), File: o.File, Configured: o.Config.JobTypes} {
 		for _, t := range list {
 			if had, ok := r.fixed[t.Name]; !ok || had.origin < origin {
-				r.fixed[t.Name] = entry{t, origin}
+				r.fixed[t.Name] = entry{t, origin, nil}
 			}
 		}
 	}
@@ -124,10 +126,10 @@ func (r *Registry) load(ctx context.Context) (map[string]entry, error) {
 	known := map[string]entry{}
 	for _, s := range list {
 		t, err := config.DecodeJobType(s.Definition)
-		if err != nil {
-			return nil, job.Errorf(job.KindInternal, "job type %s as it is stored: %w", s.Name, err)
+		if err != nil { // a newer tako's: others go on
+			t, err = config.JobType{Name: s.Name}, job.Errorf(job.KindConfig, "job type '%s' cannot be read as it is stored: %w", s.Name, err)
 		}
-		known[s.Name] = entry{t, Database}
+		known[s.Name] = entry{t, Database, err}
 	}
 	r.known, r.loaded = known, r.now()
 	return known, nil
@@ -150,7 +152,7 @@ func (r *Registry) find(ctx context.Context, name string) (e entry, ok bool, err
 		return entry{}, false, err
 	}
 	if s, there := known[name]; there {
-		return s, true, nil
+		return s, true, s.broken
 	}
 	return e, ok, nil
 }
@@ -166,7 +168,7 @@ func (r *Registry) List(ctx context.Context) ([]config.JobType, error) {
 		all[name] = e.JobType
 	}
 	for name, e := range known {
-		if r.fixed[name].origin < Database {
+		if r.fixed[name].origin < Database && e.broken == nil {
 			all[name] = e.JobType
 		}
 	}
@@ -206,7 +208,7 @@ func (r *Registry) Resolve(ctx context.Context, ref string) (job.Type, error) {
 			return job.Type{}, errors.Join(err, job.Errorf(job.KindInternal, "there is no default job type"))
 		}
 	case versioned && version != "latest":
-		return r.version(ctx, name, version)
+		return r.version(ctx, e.JobType, version)
 	}
 	return r.resolved(e.JobType), nil
 }

@@ -1,13 +1,13 @@
 package jobtype
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/takovm/tako/internal/config"
@@ -56,7 +56,7 @@ func (r *Registry) AddVersion(ctx context.Context, b Build) (store.Version, erro
 	})
 }
 
-// Built reports whether the newest version of a type is of the type as it is.
+// Built reports whether the type as it is was built last.
 func (r *Registry) Built(ctx context.Context, t config.JobType) (bool, error) {
 	if r.stored == nil {
 		return false, nil
@@ -65,12 +65,13 @@ func (r *Registry) Built(ctx context.Context, t config.JobType) (bool, error) {
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
+	last := slices.MaxFunc(list, func(a, b store.Version) int { return a.BuiltAt.Compare(b.BuiltAt) })
 	var b built
-	if err := json.Unmarshal(list[0].Definition, &b); err != nil {
+	if err := json.Unmarshal(last.Definition, &b); err != nil {
 		return false, fmt.Errorf("reading a version of job type %s: %w", t.Name, err)
 	}
-	definition, err := config.EncodeJobType(t)
-	return bytes.Equal(definition, b.Type), err
+	digest, err := digestOf(t, b.Environment)
+	return digest == last.Digest, err
 }
 
 // Versions answers the builds of a type, newest first, without logs;
@@ -82,19 +83,27 @@ func (r *Registry) Versions(ctx context.Context, name string) ([]store.Version, 
 	return r.stored.Versions(ctx, name)
 }
 
-// Version answers one of them, by digest, tag or number; store.ErrNotFound.
-func (r *Registry) Version(ctx context.Context, name, ref string) (store.Version, error) {
+// Log answers what the build of a version said, by digest, tag or number;
+// store.ErrNotFound.
+func (r *Registry) Log(ctx context.Context, name, ref string) (string, error) {
 	if _, err := r.Get(ctx, name); err != nil {
-		return store.Version{}, err
+		return "", err
 	}
 	if r.stored == nil {
-		return store.Version{}, store.ErrNotFound
+		return "", store.ErrNotFound
 	}
-	return r.stored.Version(ctx, name, ref)
+	v, err := r.stored.Version(ctx, name, ref)
+	if err != nil {
+		return "", err
+	}
+	return r.stored.VersionLog(ctx, name, v.Digest)
 }
 
-// version is the type that a version was built of, in what it was built in.
-func (r *Registry) version(ctx context.Context, name, ref string) (job.Type, error) {
+// version is a type in what a version of it was built in. What jobs may use and
+// reach is the type's as it is now: a version must not bring back what was taken
+// away since.
+func (r *Registry) version(ctx context.Context, now config.JobType, ref string) (job.Type, error) {
+	name := now.Name
 	unknown := job.Errorf(job.KindConfig, "Job type '%s' has no version '%s'", name, ref)
 	digest, byDigest := strings.CutPrefix(ref, "sha256:")
 	if byDigest && (len(digest) < shortDigest || strings.Trim(digest, "0123456789abcdef") != "") || r.stored == nil {
@@ -117,14 +126,15 @@ func (r *Registry) version(ctx context.Context, name, ref string) (job.Type, err
 	if err != nil {
 		return job.Type{}, fmt.Errorf("reading version %s of job type %s: %w", ref, name, err)
 	}
-	resolved := r.resolved(t)
+	resolved, current := r.resolved(t), r.resolved(now)
+	resolved.Limits, resolved.Network, resolved.GPU = current.Limits, current.Network, current.GPU
 	resolved.Ref, resolved.Environment = name+"@sha256:"+v.Digest[:shortDigest], b.Environment.Digest
 	return resolved, nil
 }
 
 // digestOf names a version of a type: the SHA-256 of what its environment is
 // made of, as JSON with sorted keys, and of the environment that this came to.
-// Limits are no part of it.
+// Limits and network are no part of it.
 func digestOf(t config.JobType, env job.EnvironmentRef) (string, error) {
 	orEmpty := func(texts []string) []string { return append([]string{}, texts...) }
 	environment := t.Environment
@@ -135,7 +145,7 @@ func digestOf(t config.JobType, env job.EnvironmentRef) (string, error) {
 		"name": t.Name, "requirements": orEmpty(t.Requirements), "python_version": t.PythonVersion, "base_image": orNull(t.ImageRef()), "language": t.Language,
 		"environment": environment, "shared_code": orEmpty(t.SharedCode), "session_enabled": t.SessionEnabled,
 		"gpu_enabled": t.GPU.Enabled, "gpu_vendor": orNull(t.GPU.Vendor), "gpu_count": t.GPU.Count, "gpu_device_ids": orEmpty(t.GPU.DeviceIDs),
-		"preload": orEmpty(t.Preload), "network": t.Policy(), "built_in": env.Digest,
+		"preload": orEmpty(t.Preload), "built_in": env.Digest,
 	})
 	if err != nil {
 		return "", fmt.Errorf("naming a version of job type %s: %w", t.Name, err)

@@ -9,11 +9,13 @@
 //
 // # Sources
 //
-// A project's page is that of the directory of wheels and of each index, put
-// together: the simple repository API, HTML or JSON (PEP 503, PEP 691). A file
-// name that several have is taken from the first of them. Files that are not
-// wheels are left out unless source distributions are allowed, because building
-// one runs code of whoever wrote it.
+// A project is that of the first source that has one of its name: the directory
+// of wheels, then the indexes in their order. What is known by that name further
+// on is never seen, and nothing is while an index before it does not answer: a
+// stranger's package does not take the place of one's own. Pages are the simple
+// repository API, HTML or JSON (PEP 503, PEP 691). Files that are not wheels are
+// left out unless source distributions are allowed, because building one runs
+// code of whoever wrote it.
 //
 // # Trust
 //

@@ -2,6 +2,7 @@ package pkgindex
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +29,10 @@ const (
 	maxFile = 4 << 30
 	// maxLinks bounds the files of one project.
 	maxLinks = 100_000
+	// maxProjects and maxPages bound what one installation may look at: how many
+	// projects, and how large their pages are together.
+	maxProjects = 5000
+	maxPages    = 256 << 20
 )
 
 // silence is how long an index may take to answer, or to go on.
@@ -56,10 +61,12 @@ type Gateway struct {
 	client *http.Client
 	wheels *os.Root // nil where there is none
 
-	mu    sync.Mutex
-	files map[string]target // by the name in our links
-	found []string          // projects that some source has
-	fault error             // the first thing that an index could not do
+	reading sync.Mutex // of pages: one at a time is in memory
+	mu      sync.Mutex
+	pages   map[string][]byte // that were served, by project; nil where there is none
+	size    int               // of all of them
+	files   []target          // by the number in our links
+	fault   error             // the first thing that an index could not do
 }
 
 // target is where a file comes from.
@@ -71,7 +78,7 @@ type target struct {
 
 // New returns a gateway. The caller closes it.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{o: o, files: map[string]target{}}
+	g := &Gateway{o: o, pages: map[string][]byte{}}
 	if o.Wheels != "" {
 		root, err := os.OpenRoot(o.Wheels)
 		if err != nil {
@@ -82,7 +89,7 @@ func New(o Options) (*Gateway, error) {
 	transport := o.Transport
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.Proxy, t.ResponseHeaderTimeout = nil, silence
+		t.Proxy, t.ResponseHeaderTimeout, t.DialContext = nil, silence, g.dial
 		if o.Proxy != nil {
 			t.Proxy = http.ProxyURL(o.Proxy)
 		}
@@ -113,8 +120,41 @@ func (g *Gateway) fail(index *url.URL, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.fault == nil {
-		g.fault = job.Errorf(job.KindUnavailable, "the package index %s does not answer: %w", index.Redacted(), plain(err))
+		g.fault = job.Errorf(job.KindUnavailable, "the package index %s does not answer: %w", shown(index), plain(err))
 	}
+}
+
+// shown is what others may know of a URL: tokens stand in users, paths and
+// queries.
+func shown(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// dial connects to an index, or to a proxy, as they were configured, and to
+// others as the guard allows it: the address that is judged is the one that is
+// dialled.
+func (g *Gateway) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	operators := g.o.Indexes
+	if g.o.Proxy != nil {
+		operators = append([]*url.URL{g.o.Proxy}, operators...)
+	}
+	for _, u := range operators {
+		if strings.EqualFold(address, withPort(u)) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, address)
+		}
+	}
+	if g.o.Guard == nil {
+		return nil, job.Errorf(job.KindInvalid, "%s is not an index", address)
+	}
+	return g.o.Guard.DialContext(ctx, network, address)
+}
+
+// withPort is the host and port that a URL means.
+func withPort(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	ports := map[string]string{"http": "80", "https": "443", "socks5": "1080"}
+	return net.JoinHostPort(u.Hostname(), ports[u.Scheme])
 }
 
 // plain leaves the URL, which may hold a password, out of an error.
@@ -139,6 +179,9 @@ func (g *Gateway) request(ctx context.Context, u, index *url.URL, accept string)
 	}
 	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", "tako")
+	if accept == anything {
+		req.Header.Set("Accept-Encoding", "identity") // a file is what it is
+	}
 	if u.User == nil && sameHost(u, index) && index.User != nil {
 		password, _ := index.User.Password()
 		req.SetBasicAuth(index.User.Username(), password)
@@ -164,13 +207,13 @@ func (g *Gateway) redirect(req *http.Request, via []*http.Request) error {
 func (g *Gateway) mayFetch(ctx context.Context, u, index *url.URL) error {
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return job.Errorf(job.KindInvalid, "%s is not a web address", u.Redacted())
+		return job.Errorf(job.KindInvalid, "%s is not a web address", shown(u))
 	case sameHost(u, index):
 		return nil
 	case u.Scheme != "https" && index.Scheme == "https":
-		return job.Errorf(job.KindInvalid, "%s is not https, as its index is", u.Redacted())
+		return job.Errorf(job.KindInvalid, "%s is not https, as its index is", shown(u))
 	case g.o.Guard == nil:
-		return job.Errorf(job.KindInvalid, "%s is not on the host of its index", u.Redacted())
+		return job.Errorf(job.KindInvalid, "%s is not on the host of its index", shown(u))
 	}
 	_, err := g.o.Guard.Resolve(ctx, "tcp", u.Hostname())
 	return err

@@ -3,6 +3,7 @@ package pkgindex
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -106,39 +107,46 @@ func (c client) links(project string) (names []string, hrefs map[string]string) 
 	return names, hrefs
 }
 
-// Files of all sources are on one page, the first that has a name wins, and what
-// is no wheel is left out.
+// A project is the first source's that has it, and what is no wheel is left out.
 func TestPages(t *testing.T) {
 	a, b, dir := newUpstream(t), newUpstream(t), t.TempDir()
 	a.pages["some-project"] = `<html><a href="../../files/some_project-1.0-py3-none-any.whl#sha256=aa" data-requires-python="&gt;=3.8">x</a>
 		<a href="some_project-1.0.tar.gz">source</a> <a href="/files/some_project-1.1-py3-none-any.whl#md5=b" data-yanked="bad">y</a>
 		<a href="http://[::bad">no</a> <a>none</a> <a href="/files/a%22b.whl">no</a></html>`
-	b.pages["some-project"] = `{"files": [{"filename": "some_project-1.0-py3-none-any.whl", "url": "/b/1.0.whl", "hashes": {}},
-		{"filename": "some_project-2.0-py3-none-any.whl", "url": "/b/2.0.whl", "hashes": {"sha256": "cc"}, "requires-python": null, "yanked": "old"},
-		{"filename": "../x.whl", "url": "/b/x.whl"}, {"filename": "some_project-2.0.zip", "url": "/b/2.0.zip"}]}`
+	b.pages["some-project"] = `{"files": [{"filename": "some_project-99.0-py3-none-any.whl", "url": "/b/99.0.whl"}]}`
+	b.pages["mine"] = `{"files": [{"filename": "mine-99.0-py3-none-any.whl", "url": "/b/99.0.whl"}]}`
+	b.pages["other"] = `{"name": {"files": [1]}, "files": [{"filename": "other-1.0-py3-none-any.whl", "url": "/b/1.0.whl", "hashes": {}},
+		{"filename": "other-2.0-py3-none-any.whl", "url": "/b/2.0.whl", "hashes": {"sha256": "cc"}, "requires-python": null, "yanked": "old"},
+		{"filename": "../x.whl", "url": "/b/x.whl"}, {"filename": "other-2.0.zip", "url": "/b/2.0.zip"}], "more": 1}`
 	a.files["/files/some_project-1.0-py3-none-any.whl"] = "from a"
 	b.files["/b/2.0.whl"] = "from b"
-	for _, name := range []string{"Some.Project-0.1-py3-none-any.whl", "other-1-py3-none-any.whl"} {
+	for _, name := range []string{"Mine-0.1-py3-none-any.whl", "stranger-1-py3-none-any.whl"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("local"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "some_project-9-py3-none-any.whl")); err != nil {
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "mine-9-py3-none-any.whl")); err != nil {
 		t.Fatal(err)
 	}
 	c := newClient(t, Options{Indexes: []*url.URL{a.index(t, ""), b.index(t, "")}, Wheels: dir})
-	names, hrefs := c.links("Some_project")
-	want := []string{"Some.Project-0.1-py3-none-any.whl", `some_project-1.0-py3-none-any.whl data-requires-python="&gt;=3.8"`,
-		`some_project-1.1-py3-none-any.whl data-yanked="bad"`, `some_project-2.0-py3-none-any.whl data-yanked="old"`}
-	if fmt.Sprint(names) != fmt.Sprint(want) {
-		t.Errorf("the page has\n%q, not\n%q", names, want)
+	all := map[string]string{}
+	for project, want := range map[string][]string{
+		"MINE":         {"Mine-0.1-py3-none-any.whl"},
+		"Some_project": {`some_project-1.0-py3-none-any.whl data-requires-python="&gt;=3.8"`, `some_project-1.1-py3-none-any.whl data-yanked="bad"`},
+		"other":        {"other-1.0-py3-none-any.whl", `other-2.0-py3-none-any.whl data-yanked="old"`},
+	} {
+		names, hrefs := c.links(project)
+		if fmt.Sprint(names) != fmt.Sprint(want) {
+			t.Errorf("the page of %s has\n%q, not\n%q", project, names, want)
+		}
+		maps.Copy(all, hrefs)
 	}
-	for name, content := range map[string]string{"Some.Project-0.1-py3-none-any.whl": "local", "some_project-1.0-py3-none-any.whl": "from a", "some_project-2.0-py3-none-any.whl": "from b"} {
-		if code, body := c.get(hrefs[name]); code != http.StatusOK || body != content {
+	for name, content := range map[string]string{"Mine-0.1-py3-none-any.whl": "local", "some_project-1.0-py3-none-any.whl": "from a", "other-2.0-py3-none-any.whl": "from b"} {
+		if code, body := c.get(all[name]); code != http.StatusOK || body != content {
 			t.Errorf("%s: %d, %q", name, code, body)
 		}
 	}
-	for _, path := range []string{"/", "/simple/", "/simple/none/", "/simple/a b/", "/simple/../x/", "/file/1/other", "/file/99/x.whl", "/file/1", "/file/", "/x", "/simple/a/b/"} {
+	for _, path := range []string{"/", "/simple/", "/simple/none/", "/simple/a b/", "/simple/../x/", "/file/1/other", "/file/99/x.whl", "/file/0/", "/file/-1/x", "/file/1", "/file/", "/x", "/simple/a/b/"} {
 		if code, _ := c.get(strings.ReplaceAll(path, " ", "%20")); code != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, code)
 		}
@@ -146,8 +154,15 @@ func TestPages(t *testing.T) {
 	if err := c.g.Fault(); err != nil {
 		t.Errorf("something was at fault: %v", err)
 	}
-	c.g.o.Sources = true
-	if names, _ := c.links("some-project"); len(names) != 6 {
+	files, asked := len(c.g.files), len(a.seen)
+	for range 100 {
+		c.links("some-project")
+	}
+	if len(c.g.files) != files || len(a.seen) != asked {
+		t.Errorf("asked again, there are %d files and %d requests", len(c.g.files), len(a.seen))
+	}
+	sources := newClient(t, Options{Indexes: []*url.URL{a.index(t, "")}, Sources: true})
+	if names, _ := sources.links("some-project"); len(names) != 3 {
 		t.Errorf("with sources, the page has %q", names)
 	}
 }
@@ -161,12 +176,14 @@ func TestFaults(t *testing.T) {
 	broken.pages["p"], closed.user = "broken", "me"
 	text.files["/simple/p/"] = "no page"
 	for want, u := range map[string]*upstream{"connection refused": gone, "500": broken, "a user and a password": closed, "text/plain": text} {
-		c := newClient(t, Options{Indexes: []*url.URL{u.index(t, "bob:hidden@")}})
+		stranger := newUpstream(t)
+		stranger.pages["p"] = `<a href="p-99-py3-none-any.whl">p</a>`
+		c := newClient(t, Options{Indexes: []*url.URL{u.index(t, "secret-token:hidden@"), stranger.index(t, "")}})
 		if names, _ := c.links("p"); names != nil {
 			t.Errorf("%s: the page has %q", want, names)
 		}
 		err := c.g.Fault()
-		if job.KindOf(err) != job.KindUnavailable || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hidden") {
+		if job.KindOf(err) != job.KindUnavailable || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "secret-token") || len(stranger.seen) > 0 {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -2,6 +2,7 @@ package pkgindex
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -16,6 +17,7 @@ import (
 
 const (
 	jsonType = "application/vnd.pypi.simple.v1+json"
+	anything = "*/*"
 	accept   = jsonType + ", application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
 
@@ -75,20 +77,25 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 func parseJSON(r io.Reader, base *url.URL) ([]link, error) {
-	var page struct {
-		Files []struct {
+	d := json.NewDecoder(r)
+	if err := enter(d, "files"); err != nil {
+		return nil, fmt.Errorf("reading a page: %w", err)
+	}
+	var links []link
+	for n := 0; d.More(); n++ {
+		var f struct {
 			Filename string
 			URL      string
 			Hashes   map[string]string
 			Requires *string `json:"requires-python"`
 			Yanked   any     // false, true or why
 		}
-	}
-	if err := json.NewDecoder(r).Decode(&page); err != nil {
-		return nil, fmt.Errorf("reading a page: %w", err)
-	}
-	var links []link
-	for _, f := range page.Files {
+		if err := d.Decode(&f); err != nil {
+			return nil, fmt.Errorf("reading a page: %w", err)
+		}
+		if n == maxLinks {
+			return nil, fmt.Errorf("a page has more than %d files", maxLinks)
+		}
 		u, err := base.Parse(f.URL)
 		if err != nil || !validFile(f.Filename) {
 			continue
@@ -110,6 +117,33 @@ func parseJSON(r io.Reader, base *url.URL) ([]link, error) {
 	}
 	return links, nil
 }
+
+// enter reads up to the beginning of the list that an object has under a name.
+func enter(d *json.Decoder, name string) error {
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return errors.Join(err, errPage)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if key != name {
+			var other json.RawMessage
+			if err := d.Decode(&other); err != nil {
+				return err
+			}
+			continue
+		}
+		if t, err := d.Token(); err != nil || t != json.Delim('[') {
+			return errors.Join(err, errPage)
+		}
+		return nil
+	}
+	return errPage
+}
+
+var errPage = errors.New("it has no list of files")
 
 func parseHTML(r io.Reader, base *url.URL) ([]link, error) {
 	var links []link

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,12 +33,41 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// project answers a page in HTML, which every installer knows.
+// project answers a page in HTML, which every installer knows. It is made once.
 func (g *Gateway) project(w http.ResponseWriter, r *http.Request, name string) {
-	links, known := g.links(r.Context(), name)
-	if !known {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	g.mu.Lock()
+	page, made := g.pages[name]
+	full := len(g.pages) >= maxProjects || g.size > maxPages
+	g.mu.Unlock()
+	if !made {
+		var err error
+		if full {
+			http.Error(w, "this installation has looked at too many projects", http.StatusTooManyRequests)
+			return
+		}
+		if page, err = g.render(r.Context(), name); err != nil {
+			http.Error(w, "the index does not answer", http.StatusBadGateway)
+			return
+		}
+		g.mu.Lock()
+		g.pages[name], g.size = page, g.size+len(page)
+		g.mu.Unlock()
+	}
+	if page == nil {
 		http.NotFound(w, r)
 		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(page) // who has gone does not need it
+}
+
+// render makes the page of a project; nil where no source has it.
+func (g *Gateway) render(ctx context.Context, name string) ([]byte, error) {
+	links, err := g.links(ctx, name)
+	if err != nil || links == nil {
+		return nil, err
 	}
 	var page bytes.Buffer
 	page.WriteString("<!DOCTYPE html>\n<title>" + html.EscapeString(name) + "</title>\n")
@@ -57,8 +85,7 @@ func (g *Gateway) project(w http.ResponseWriter, r *http.Request, name string) {
 		}
 		fmt.Fprintf(&page, ">%s</a>\n", html.EscapeString(l.name))
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(page.Bytes()) // who has gone does not need it
+	return page.Bytes(), nil
 }
 
 // linked is a link and the index that it is from; nil is the directory.
@@ -67,40 +94,38 @@ type linked struct {
 	index *url.URL
 }
 
-// links gathers a project's files from all sources. It is known if one of them
-// has a page of it.
-func (g *Gateway) links(ctx context.Context, name string) (all []linked, known bool) {
-	seen := map[string]bool{}
-	take := func(l link, index *url.URL) {
-		if seen[l.name] || !isWheel(l.name) && !(g.o.Sources && isSource(l.name)) {
-			return
-		}
-		seen[l.name] = true
-		all = append(all, linked{l, index})
-	}
+// links are a project's files in the first source that has the project: what is
+// known by that name elsewhere is another one's. Nil is no project; an index that
+// does not answer is an error, lest a later one speaks for it.
+func (g *Gateway) links(ctx context.Context, name string) ([]linked, error) {
+	all := []linked{}
 	for _, file := range g.local(name) {
-		known = true
-		take(link{name: file}, nil)
+		all = append(all, linked{link{name: file}, nil})
+	}
+	if len(all) > 0 {
+		return all, nil
 	}
 	for _, index := range g.o.Indexes {
 		links, there, err := g.page(ctx, index, name)
 		if err != nil {
-			g.fail(index, err)
+			if ctx.Err() == nil {
+				g.fail(index, err)
+			}
+			return nil, err
+		}
+		if !there {
 			continue
 		}
-		known = known || there
+		seen := map[string]bool{}
 		for _, l := range links {
-			take(l, index)
+			if !seen[l.name] && (isWheel(l.name) || g.o.Sources && isSource(l.name)) {
+				seen[l.name] = true
+				all = append(all, linked{l, index})
+			}
 		}
+		return all, nil
 	}
-	if known {
-		g.mu.Lock()
-		if !slices.Contains(g.found, name) {
-			g.found = append(g.found, name)
-		}
-		g.mu.Unlock()
-	}
-	return all, known
+	return nil, nil
 }
 
 // local lists the wheels of a project in the directory.
@@ -148,22 +173,24 @@ func (g *Gateway) page(ctx context.Context, index *url.URL, name string) (links 
 func (g *Gateway) remember(l linked) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	name := strconv.Itoa(len(g.files) + 1)
-	g.files[name] = target{url: l.url, name: l.name, index: l.index}
-	return name
+	g.files = append(g.files, target{url: l.url, name: l.name, index: l.index})
+	return strconv.Itoa(len(g.files))
 }
 
 // file passes a file on.
 func (g *Gateway) file(w http.ResponseWriter, r *http.Request, rest string) {
 	key, name, _ := strings.Cut(rest, "/")
+	var t target
+	n, err := strconv.Atoi(key)
 	g.mu.Lock()
-	t, ok := g.files[key]
+	if err == nil && n > 0 && n <= len(g.files) {
+		t = g.files[n-1]
+	}
 	g.mu.Unlock()
-	if !ok || t.name != name {
+	if t.name == "" || t.name != name {
 		http.NotFound(w, r)
 		return
 	}
-	var err error
 	if t.index == nil {
 		err = g.fromDirectory(w, r, t)
 	} else {
@@ -194,13 +221,15 @@ func (g *Gateway) fromDirectory(w http.ResponseWriter, r *http.Request, t target
 // fromIndex fetches a file and sends it. The error is for an answer that has not
 // begun; one that breaks off later shows as a length or a hash that is wrong.
 func (g *Gateway) fromIndex(w http.ResponseWriter, r *http.Request, t target) error {
-	resp, err := g.request(r.Context(), t.url, t.index, "*/*")
+	resp, err := g.request(r.Context(), t.url, t.index, anything)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		err = fmt.Errorf("%s: it answers %s", t.name, resp.Status)
 	}
 	if err != nil {
-		g.fail(t.index, err)
+		if r.Context().Err() == nil && (resp == nil || resp.StatusCode >= 500) { // else it is this file's affair
+			g.fail(t.index, err)
+		}
 		return err
 	}
 	defer resp.Body.Close()

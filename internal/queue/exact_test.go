@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -10,11 +11,17 @@ import (
 )
 
 // changing is a job type that its operator changes.
-type changing struct{ memory atomic.Int64 }
+type changing struct {
+	memory  atomic.Int64
+	network atomic.Pointer[job.Network]
+}
 
 func (c *changing) Resolve(context.Context, string) (job.Type, error) {
 	t := job.Type{Name: "default", Ref: "default@latest", Limits: job.DefaultLimits(), Env: map[string]string{"A": "b"}}
 	t.Limits.Memory = c.memory.Load()
+	if n := c.network.Load(); n != nil {
+		t.Network = *n
+	}
 	return t, nil
 }
 
@@ -43,5 +50,30 @@ func TestAgainIsExact(t *testing.T) {
 	}
 	if got := other.Request; got.Type.Limits.Memory != 256<<20 || got.Environment != "" {
 		t.Errorf("the fork of another type has %+v in %q", got.Type, got.Environment)
+	}
+}
+
+// A network that a type gives no more is not given to what repeats its jobs.
+func TestAgainHasNoMoreNetwork(t *testing.T) {
+	types := &changing{}
+	types.memory.Store(128 << 20)
+	types.network.Store(&job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example", "b.example"}})
+	r := newRig(t, func(o *queue.Options) { o.Types = types })
+	first := r.wait(t, r.submit(t, request("x"), queue.Origin{}).ID)
+	for name, tc := range map[string]struct{ now, want job.Network }{
+		"the same":  {job.Network{Mode: job.NetworkAllow, Allow: []string{"b.example", "a.example"}}, *types.network.Load()},
+		"more":      {job.Network{Mode: job.NetworkPublic}, *types.network.Load()},
+		"less":      {job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}}, job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}}},
+		"otherwise": {job.Network{Mode: job.NetworkAllow, Allow: []string{"c.example"}}, job.Network{Mode: job.NetworkAllow, Allow: []string{"c.example"}}},
+		"none":      {job.Network{Mode: job.NetworkNone}, job.Network{Mode: job.NetworkNone}},
+	} {
+		types.network.Store(&tc.now)
+		again, err := r.Again(t.Context(), first.ID, job.Rerun, queue.Change{}, queue.Origin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.Request.Type.Network; got.Mode != tc.want.Mode || !slices.Equal(got.Allow, tc.want.Allow) {
+			t.Errorf("%s: the rerun has %+v", name, got)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
 )
@@ -125,8 +126,32 @@ func (j *Jobs) Again(ctx context.Context, id string, how job.Relationship, chang
 	if change.Timeout != nil {
 		req.Timeout = *change.Timeout
 	}
+	if err := j.narrow(ctx, &req); err != nil {
+		return job.Record{}, err
+	}
 	o.ParentID, o.Relationship = parent.ID, how
 	return j.Submit(ctx, req, o)
+}
+
+// narrow keeps a job that repeats another from having a network that its type no
+// longer gives: what was taken away stays away. All else is as it was.
+func (j *Jobs) narrow(ctx context.Context, req *job.Request) error {
+	if req.Type == nil || !req.Type.Network.Open() {
+		return nil
+	}
+	now, err := j.opts.Types.Resolve(ctx, req.Type.Name)
+	if err != nil && job.KindOf(err) != job.KindConfig {
+		return err
+	}
+	t := *req.Type
+	switch {
+	case err != nil || now.Name != t.Name: // there is no such type any more
+		t.Network = job.Network{Mode: job.NetworkNone}
+	case egress.Narrow(now.Network, t.Network) != nil:
+		t.Network = now.Network
+	}
+	req.Type = &t
+	return nil
 }
 
 // Lineage is a job's ancestors, the oldest first, the job itself, and what was

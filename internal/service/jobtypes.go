@@ -142,9 +142,9 @@ func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build
 
 // BuildLog answers what a build said.
 func (s *Service) BuildLog(ctx context.Context, name, id string) (io.ReadCloser, error) {
-	v, err := s.Types.Version(ctx, name, id)
+	log, err := s.Types.Log(ctx, name, id)
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(strings.NewReader(v.Log)), nil
+	return io.NopCloser(strings.NewReader(log)), nil
 }

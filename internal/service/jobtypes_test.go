@@ -103,14 +103,15 @@ func TestVersionOfJobType(t *testing.T) {
 		"sessions":    func(t *config.JobType) { t.SessionEnabled = true },
 		"gpu":         func(t *config.JobType) { t.GPU = config.GPU{Enabled: true, Vendor: "nvidia"} },
 		"preload":     func(t *config.JobType) { t.Preload = []string{"os"} },
-		"network":     func(t *config.JobType) { t.NetworkEnabled = true },
 	} {
 		if of(change) == plain {
 			t.Errorf("%s changes nothing", name)
 		}
 	}
-	if of(func(t *config.JobType) { t.Timeout, t.MemoryLimit, t.SharedCode = 60, 1<<30, []string{} }) != plain {
-		t.Error("limits change the version")
+	if of(func(t *config.JobType) {
+		t.Timeout, t.MemoryLimit, t.SharedCode, t.NetworkEnabled = 60, 1<<30, []string{}, true
+	}) != plain {
+		t.Error("limits or the network change the version")
 	}
 }
 

@@ -339,10 +339,12 @@ type JobTypes interface {
 	AddVersion(ctx context.Context, v Version) (Version, error)
 	// Versions answers those of a name, newest first, without logs.
 	Versions(ctx context.Context, name string) ([]Version, error)
-	// Version answers the one whose digest begins with ref, else the one with
-	// that tag, else number n for the ref "v<n>". ErrNotFound; job.KindInvalid
+	// Version answers the one whose digest begins with ref (12 digits at least),
+	// without its log, else the one with that tag, else number n for the ref "v<n>". ErrNotFound; job.KindInvalid
 	// where several begin so.
 	Version(ctx context.Context, name, ref string) (Version, error)
+	// VersionLog answers what the build with that digest said. ErrNotFound.
+	VersionLog(ctx context.Context, name, digest string) (string, error)
 }
 
 // DeadLetter is a job that tako could not bring to an end of its own.

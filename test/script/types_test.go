@@ -29,7 +29,7 @@ func TestServerJobTypes(t *testing.T) {
 	job := s.expect("POST", "/execute", run+`mine"}`, http.StatusOK, "stdout", "one\n")["execution_id"].(string)
 
 	takotest.Wheel(t, wheels, "demo", "2.0", map[string]string{"demo.py": "VALUE = 'two'\n"})
-	s.expect("PUT", "/job-types/mine", `{"requirements": ["demo"], "timeout": 20}`, http.StatusOK, "image_exists", false)
+	s.expect("PUT", "/job-types/mine", `{"requirements": ["demo"], "timeout": 20}`, http.StatusOK, "image_exists", true)
 	s.expect("POST", "/job-types/mine/build", "", http.StatusOK, "status", "built")
 	for life := range 2 {
 		for ref, want := range map[string]string{"mine@v1": "one\n", first: "one\n", "mine@v2": "two\n", "mine": "two\n"} {

@@ -58,29 +58,33 @@ func (s *suite) versions(t *testing.T) {
 		}
 		return got
 	}
-	one := add("aaaa1111", "stable")
-	two := add("aaaa2222", "")
-	three := add("bbbb", "stable")
-	again := add("aaaa2222", "v1")
-	other, err := st.AddVersion(t.Context(), store.Version{Name: "u", Digest: "aaaa1111", Definition: json.RawMessage(`{}`), BuiltAt: at})
+	one := add("aaaaaaaaaaaa1111", "stable")
+	two := add("aaaaaaaaaaaa2222", "")
+	three := add("bbbbbbbbbbbb", "stable")
+	again := add("aaaaaaaaaaaa2222", "v1")
+	other, err := st.AddVersion(t.Context(), store.Version{Name: "u", Digest: "aaaaaaaaaaaa1111", Definition: json.RawMessage(`{}`), BuiltAt: at})
 	if err != nil || other.Number != 1 || one.Number != 1 || two.Number != 2 || three.Number != 3 || again.Number != 2 || again.Tag != "v1" {
 		t.Errorf("%v: %+v %+v %+v %+v %+v", err, one, two, three, again, other)
 	}
-	for ref, want := range map[string]string{"aaaa1": "aaaa1111", "aaaa2222": "aaaa2222", "stable": "bbbb", "v1": "aaaa2222", "v2": "aaaa2222", "v3": "bbbb",
-		"v03": "", "v4": "", "": "", "c": "", "aaaa11112": "", "STABLE": "", "v-1": ""} {
-		if got, err := st.Version(t.Context(), "t", ref); got.Digest != want || (err == nil) != (want != "") || want != "" && got.Log != "built "+want {
+	for ref, want := range map[string]string{"aaaaaaaaaaaa1": "aaaaaaaaaaaa1111", "aaaaaaaaaaaa2222": "aaaaaaaaaaaa2222", "stable": "bbbbbbbbbbbb", "v1": "aaaaaaaaaaaa2222", "v2": "aaaaaaaaaaaa2222", "v3": "bbbbbbbbbbbb",
+		"v03": "", "v4": "", "": "", "c": "", "aaaaaaaaaaaa11112": "", "bbbb": "", "STABLE": "", "v-1": ""} {
+		if got, err := st.Version(t.Context(), "t", ref); got.Digest != want || (err == nil) != (want != "") || got.Log != "" {
 			t.Errorf("%q is %+v, %v", ref, got, err)
 		}
 	}
-	if _, err := st.Version(t.Context(), "t", "aaaa"); job.KindOf(err) != job.KindInvalid || !strings.Contains(err.Error(), "several") {
+	if _, err := st.Version(t.Context(), "t", "aaaaaaaaaaaa"); job.KindOf(err) != job.KindInvalid || !strings.Contains(err.Error(), "several") {
 		t.Errorf("a digest that two begin with: %v", err)
 	}
+	if log, err := st.VersionLog(t.Context(), "t", "bbbbbbbbbbbb"); err != nil || log != "built bbbbbbbbbbbb" {
+		t.Errorf("the log is %q, %v", log, err)
+	}
+	notFound(t, map[string]func() error{"VersionLog": func() error { return errOf(st.VersionLog(t.Context(), "t", "bbbb")) }})
 	list, err := st.Versions(t.Context(), "t")
 	var order []string
 	for _, v := range list {
 		order = append(order, fmt.Sprint(v.Number, v.Digest, v.Tag, v.Log))
 	}
-	if want := []string{"3bbbbstable", "2aaaa2222v1", "1aaaa1111"}; err != nil || !slices.Equal(order, want) {
+	if want := []string{"3bbbbbbbbbbbbstable", "2aaaaaaaaaaaa2222v1", "1aaaaaaaaaaaa1111"}; err != nil || !slices.Equal(order, want) {
 		t.Errorf("%q, %v", order, err)
 	}
 	if none, err := st.Versions(t.Context(), "x"); err != nil || len(none) > 0 {
@@ -94,7 +98,7 @@ func (s *suite) versionsTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 12 {
 		all.Go(func() {
-			v := store.Version{Name: "t", Digest: fmt.Sprintf("%08d", i/2), Definition: json.RawMessage(`{}`)}
+			v := store.Version{Name: "t", Digest: fmt.Sprintf("%012d", i/2), Definition: json.RawMessage(`{}`)}
 			if _, err := st.AddVersion(t.Context(), v); err != nil {
 				t.Error(err)
 			}

@@ -84,8 +84,8 @@ func (s *Store) AddVersion(ctx context.Context, v store.Version) (store.Version,
 // putVersion changes the version of that digest, or adds one under the next
 // number; 0 where another server has taken digest or number meanwhile.
 func putVersion(ctx context.Context, t *txn, v store.Version) (int64, error) {
-	n, err := t.Exec(ctx, "UPDATE job_versions SET tag = CASE WHEN $3 = '' THEN tag ELSE $3 END, built_at = $4, built_by = $5, log = $6 WHERE name = $1 AND digest = $2",
-		v.Name, v.Digest, v.Tag, nanos(v.BuiltAt), v.BuiltBy, v.Log)
+	n, err := t.Exec(ctx, "UPDATE job_versions SET tag = CASE WHEN $3 = '' THEN tag ELSE $3 END, built_at = $4, built_by = $5, log = $6, definition = $7 WHERE name = $1 AND digest = $2",
+		v.Name, v.Digest, v.Tag, nanos(v.BuiltAt), v.BuiltBy, v.Log, string(v.Definition))
 	if err != nil || n > 0 {
 		return n, err
 	}
@@ -99,10 +99,9 @@ func putVersion(ctx context.Context, t *txn, v store.Version) (int64, error) {
 
 // Versions lists the builds of a job type, newest first.
 func (s *Store) Versions(ctx context.Context, name string) (list []store.Version, err error) {
-	columns := strings.Replace(versionColumns, "log", "''", 1)
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		list = nil
-		return q.Each(ctx, "SELECT "+columns+" FROM job_versions WHERE name = $1 ORDER BY number DESC", []any{name}, func(scan Scan) error {
+		return q.Each(ctx, "SELECT "+withoutLog()+" FROM job_versions WHERE name = $1 ORDER BY number DESC", []any{name}, func(scan Scan) error {
 			v, err := scanVersion(scan)
 			list = append(list, v)
 			return err
@@ -110,6 +109,25 @@ func (s *Store) Versions(ctx context.Context, name string) (list []store.Version
 	})
 	return list, wrap("listing versions of a job type", err)
 }
+
+// withoutLog are the columns of a version; its log is large, and rarely asked for.
+func withoutLog() string { return strings.Replace(versionColumns, "log", "''", 1) }
+
+// VersionLog answers what a build said.
+func (s *Store) VersionLog(ctx context.Context, name, digest string) (log string, err error) {
+	found := false
+	err = s.db.Read(ctx, func(ctx context.Context, q Querier) (err error) {
+		found, err = one(ctx, q, "SELECT log FROM job_versions WHERE name = $1 AND digest = $2", []any{name, digest}, &log)
+		return err
+	})
+	if err == nil && !found {
+		return "", store.ErrNotFound
+	}
+	return log, wrap("reading the log of a build", err)
+}
+
+// minPrefix is how much of a digest names it: less would be somebody's tag.
+const minPrefix = 12
 
 // Version finds one build of a job type.
 func (s *Store) Version(ctx context.Context, name, ref string) (store.Version, error) {
@@ -122,11 +140,11 @@ func (s *Store) Version(ctx context.Context, name, ref string) (store.Version, e
 	var byDigest, byTag, byNumber []store.Version
 	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		byDigest, byTag, byNumber = nil, nil, nil
-		query := "SELECT " + versionColumns + " FROM job_versions WHERE name = $1 AND (substr(digest, 1, length($2)) = $2 OR tag = $2 OR number = $3)"
+		query := "SELECT " + withoutLog() + " FROM job_versions WHERE name = $1 AND (substr(digest, 1, length($2)) = $2 OR tag = $2 OR number = $3)"
 		return q.Each(ctx, query, []any{name, ref, number}, func(scan Scan) error {
 			v, err := scanVersion(scan)
 			switch {
-			case ref != "" && strings.HasPrefix(v.Digest, ref):
+			case len(ref) >= minPrefix && strings.HasPrefix(v.Digest, ref):
 				byDigest = append(byDigest, v)
 			case ref != "" && v.Tag == ref:
 				byTag = append(byTag, v)
