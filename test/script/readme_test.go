@@ -62,6 +62,10 @@ func TestREADME(t *testing.T) {
 			t.Errorf("$ %s\nprinted\n%s\nwant\n%s", e.command, out, e.want)
 		}
 	}
+	s.stop()
+	if left := leftovers(b.root); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
 }
 
 // pattern turns printed text into an expression in which "..." is anything.
