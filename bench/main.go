@@ -29,6 +29,8 @@ type options struct {
 	requests    int   // sync ones
 	submits     int
 	starts      int
+	connections int
+	transfer    int64 // bytes
 	quick       bool
 }
 
@@ -47,7 +49,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.tako, "tako", "", "the tako `binary` to measure (default bin/tako of this module)")
 	f.StringVar(&o.runsc, "runsc", "", "the runsc `binary` to measure against (default: built from the module's gVisor, once)")
-	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks, load or server")
+	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks, load, server, network or packages")
 	f.StringVar(&o.json, "json", "", "write the figures to `file`, too")
 	f.IntVar(&o.pairs, "pairs", 15, "pairs of tako run and runsc do")
 	f.BoolVar(&o.quick, "quick", false, "a smoke test: fewer of everything")
@@ -56,8 +58,10 @@ func parse(args []string) (options, error) {
 	}
 	o.serial, o.parallel, o.flood, o.files = 200, 50, 10_000_000_000, 20_000
 	o.requests, o.submits, o.starts = 200, 4000, 60
+	o.connections, o.transfer = 200, 400_000_000
 	if o.quick {
 		o.requests, o.submits, o.starts = 10, 200, 5
+		o.connections, o.transfer = 5, 1_000_000
 		o.pairs, o.serial, o.parallel, o.flood, o.files = min(o.pairs, 3), 20, 10, 256_000_000, 1000
 	}
 	if o.pairs < 1 {
@@ -67,10 +71,10 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
 	switch o.only {
-	case "", "pairs", "attacks", "load", "server":
+	case "", "pairs", "attacks", "load", "server", "network", "packages":
 		return o, nil
 	}
-	return o, fmt.Errorf("no part %q: there are pairs, attacks, load and server", o.only)
+	return o, fmt.Errorf("no part %q: there are pairs, attacks, load, server, network and packages", o.only)
 }
 
 // bench does all that args ask for and prints it to out as it goes.
@@ -96,7 +100,7 @@ func (s *session) measure(ctx context.Context, o options) error {
 	parts := []struct {
 		name string
 		run  func(context.Context, options) error
-	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}, {"server", s.servers}}
+	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}, {"server", s.servers}, {"network", s.network}, {"packages", s.packages}}
 	var errs []error
 	for _, p := range parts {
 		if o.only != "" && o.only != p.name {

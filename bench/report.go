@@ -15,6 +15,8 @@ type report struct {
 	Attacks     []outcome  `json:"attacks,omitempty"`
 	Load        []batch    `json:"load,omitempty"`
 	Servers     []*served  `json:"servers,omitempty"`
+	Network     []network  `json:"network,omitempty"`
+	Packages    *packages  `json:"packages,omitempty"`
 }
 
 func (r *report) write(path string) error {

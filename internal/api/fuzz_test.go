@@ -188,7 +188,7 @@ func checkSubmission(t *testing.T, s Submission) {
 		t.Errorf("%d files, %s", len(paths), msg)
 	}
 	r := &s.Request
-	if r.Code == "" || !json.Valid(r.Input) || r.Priority < 1 || r.Priority > 4 || r.Language == "" || r.Retry == "" || s.CorrelationID == "" {
+	if r.Code == "" || !json.Valid(r.Input) || r.Priority < 1 || r.Priority > 4 || r.Retry == "" || s.CorrelationID == "" {
 		t.Errorf("%+v", s)
 	}
 }

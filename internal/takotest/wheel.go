@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,10 +14,19 @@ import (
 	"testing"
 )
 
-// Wheel writes a wheel of pure Python into dir and returns its path. Files are by
-// their names below site-packages; requires are requirements of it.
+// Wheel is WriteWheel for a test.
 func Wheel(t testing.TB, dir, name, version string, files map[string]string, requires ...string) string {
 	t.Helper()
+	path, err := WriteWheel(dir, name, version, files, requires...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// WriteWheel writes a wheel of pure Python into dir and returns its path. Files
+// are by their names below site-packages; requires are requirements of it.
+func WriteWheel(dir, name, version string, files map[string]string, requires ...string) (path string, err error) {
 	base := strings.ReplaceAll(name, "-", "_") + "-" + version
 	info := base + ".dist-info/"
 	all := maps.Clone(files)
@@ -32,12 +42,11 @@ func Wheel(t testing.TB, dir, name, version string, files map[string]string, req
 		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", file, base64.RawURLEncoding.EncodeToString(sum[:]), len(all[file]))
 	}
 	all[info+"RECORD"] = record.String() + info + "RECORD,,\n"
-	path := filepath.Join(dir, base+"-py3-none-any.whl")
+	path = filepath.Join(dir, base+"-py3-none-any.whl")
 	f, err := os.Create(path)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	defer f.Close()
 	z := zip.NewWriter(f)
 	for _, file := range slices.Sorted(maps.Keys(all)) {
 		h := &zip.FileHeader{Name: file, Method: zip.Deflate}
@@ -50,11 +59,8 @@ func Wheel(t testing.TB, dir, name, version string, files map[string]string, req
 			_, err = w.Write([]byte(all[file]))
 		}
 		if err != nil {
-			t.Fatal(err)
+			return "", errors.Join(err, f.Close())
 		}
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return path, errors.Join(z.Close(), f.Close())
 }
