@@ -34,7 +34,7 @@ it (default 80 and 443).
 
 Exit codes: 0 all of them are allowed, 1 one of them is not.`,
 		Example: `  tako net explain --job-type scraper https://example.com
-  tako net explain --allow-host '*.pypi.org' --allow-host db.internal:5432 db.internal:5432`,
+  tako net explain --allow-host '*.example.com' --allow-host db.internal:5432 db.internal:5432`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError("tako net explain needs a target, such as https://example.com")

@@ -20,9 +20,6 @@ const Host = "packages.tako"
 // URL is where its clients find the simple repository API.
 const URL = "http://" + Host + "/simple/"
 
-// DefaultURL is the index where none is configured.
-const DefaultURL = "https://pypi.org/simple/"
-
 // Limits of what is fetched, in bytes.
 const (
 	maxPage = 64 << 20 // of the largest projects there are pages of 30 MB
