@@ -144,18 +144,6 @@ func quick(t *testing.T, part string, r *report) {
 	}
 }
 
-// What goes out of a sandbox and what is installed is measured, too.
-func TestNetworkAndPackages(t *testing.T) {
-	var r report
-	if quick(t, "network", &r); ownAddress() != "" && (len(r.Network) != 2 || r.Network[1].Down <= 0 || r.Network[1].ConnectMS.P50 <= 0) {
-		t.Errorf("%+v", r.Network)
-	}
-	quick(t, "packages", &r)
-	if p := r.Packages; p == nil || p.First <= p.Again || p.PackedMS.P50 <= 0 || p.PlainMS.P50 <= 0 {
-		t.Errorf("%+v", r.Packages)
-	}
-}
-
 func TestParse(t *testing.T) {
 	for _, args := range [][]string{{"-only", "nothing"}, {"word"}, {"-pairs", "many"}, {"-pairs", "0"}} {
 		if _, err := parse(args); err == nil {
@@ -165,5 +153,11 @@ func TestParse(t *testing.T) {
 	o, err := parse([]string{"-quick", "-pairs", "15"})
 	if err != nil || o.pairs != 3 || o.serial != 20 || o.parallel != 10 {
 		t.Errorf("got %+v, %v", o, err)
+	}
+	for _, part := range []string{"network", "packages"} {
+		o, err := parse([]string{"-only", part})
+		if err != nil || o.only != part || o.connections != 200 || o.transfer != 200_000_000 {
+			t.Errorf("%s: got %+v, %v", part, o, err)
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // Command bench measures tako on this machine: what one job costs beside
-// runsc do, what attacks cost the tako process, and what many jobs leave
-// behind. It prints what it got beside what is wanted and judges nothing: it
+// runsc do, what attacks cost the tako process, what many jobs leave behind,
+// and what servers, the network of sandboxes and packages cost. It prints what it got beside what is wanted and judges nothing: it
 // fails only where something could not be run. docs/PERFORMANCE.md explains it.
 package main
 
@@ -58,7 +58,7 @@ func parse(args []string) (options, error) {
 	}
 	o.serial, o.parallel, o.flood, o.files = 200, 50, 10_000_000_000, 20_000
 	o.requests, o.submits, o.starts = 200, 4000, 60
-	o.connections, o.transfer = 200, 400_000_000
+	o.connections, o.transfer = 200, 200_000_000
 	if o.quick {
 		o.requests, o.submits, o.starts = 10, 200, 5
 		o.connections, o.transfer = 5, 1_000_000

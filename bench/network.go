@@ -30,9 +30,13 @@ type network struct {
 // network measures the way out of a sandbox beside the host's own: the same
 // program, the same server, on an address of this machine that is not loopback.
 func (s *session) network(ctx context.Context, o options) error {
-	ip := ownAddress()
-	if ip == "" {
-		s.printf("\nthis machine has no address but loopback's: the network of sandboxes is not measured\n")
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	ip := reachable(addrs)
+	if ip == "" { // a sandbox's loopback is its own
+		s.printf("\nthe network of sandboxes: not measured: this machine has no IPv4 address but loopback's\n")
 		return nil
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
@@ -89,20 +93,25 @@ func (s *session) printNetwork(host, inside network) {
 			{"download, MB/s", host.Down, inside.Down},
 			{"upload, MB/s", host.Up, inside.Up},
 		} {
-			row("%s\t%.3g\t%.3g\t%.2f", r.name, r.host, r.inside, r.inside/r.host)
+			row("%s\t%s\t%s\t%.2f", r.name, digits(r.host), digits(r.inside), r.inside/r.host)
 		}
 	})
 	s.printf("  the program is Python; client, server and tako's stack share the machine's processors.\n")
 }
 
-// ownAddress is an IPv4 address of this machine that others could reach.
-func ownAddress() string {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return ""
+// digits has three of them, or all before the point.
+func digits(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
 	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// reachable is the first of a machine's addresses that others could reach by
+// IPv4; empty for none.
+func reachable(addrs []net.Addr) string {
 	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
 			return n.IP.String()
 		}
 	}
@@ -125,7 +134,7 @@ func serveNetwork(l net.Listener) {
 	}
 }
 
-func answer(c net.Conn) error {
+func answer(c io.ReadWriter) error {
 	var line strings.Builder
 	for b := make([]byte, 1); line.Len() < 100; line.WriteByte(b[0]) {
 		if _, err := io.ReadFull(c, b); err != nil {
