@@ -59,10 +59,13 @@ func TestJobTypes(t *testing.T) {
 	}{
 		{`{}`, config.JobType{Name: "new", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120}},
 		{`{"name":"new","requirements":["numpy"],"python_version":"3.12","base_image":"i","shared_code":["lib"],"environment":{"A":"b"},"memory_limit":"1G","cpu_limit":0.5,"timeout":60,
-			"startup_timeout":10,"network_enabled":true,"session_enabled":"yes","language":"node","preload":["os"],"network":{"mode":"allow","allow":["a.example"]},"limits":{"pids":5,"disk":"1m","stdout_bytes":7},"gpu":{"enabled":true,"vendor":"nvidia","count":2}}`,
+			"startup_timeout":10,"network_enabled":true,"session_enabled":"yes","language":"node","preload":["os"],"network":{"mode":"allow","allow":["a.example"]},"secrets":[{"name":"A","host":"a.example"},{"name":"A","host":"b.example:8443","header":"X-Key"}],"limits":{"pids":5,"disk":"1m","stdout_bytes":7},"gpu":{"enabled":true,"vendor":"nvidia","count":2}}`,
 			config.JobType{Name: "new", Requirements: []string{"numpy"}, PythonVersion: "3.12", BaseImage: "i", SharedCode: []string{"lib"}, Environment: map[string]string{"A": "b"}, MemoryLimit: 1 << 30,
 				CPULimit: 0.5, Timeout: 60, StartupTimeout: 10, NetworkEnabled: true, SessionEnabled: true, Language: "node", Preload: []string{"os"}, Network: job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}},
-				Limits: config.TypeLimits{PIDs: new(5), Disk: 1 << 20, Stdout: new(7)}, GPU: config.GPU{Enabled: true, Vendor: "nvidia", Count: &count}}},
+				Secrets: []job.SecretBinding{{Name: "A", Host: "a.example"}, {Name: "A", Host: "b.example:8443", Header: "X-Key"}},
+				Limits:  config.TypeLimits{PIDs: new(5), Disk: 1 << 20, Stdout: new(7)}, GPU: config.GPU{Enabled: true, Vendor: "nvidia", Count: &count}}},
+		{`{"env":{"A":"b"},"environment":null}`,
+			config.JobType{Name: "new", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120, Environment: map[string]string{"A": "b"}}},
 		{`{"gpu":{"enabled":true,"vendor":"amd","device_ids":["0","1"]},"name":null}`,
 			config.JobType{Name: "new", PythonVersion: "3.11", MemoryLimit: 512 << 20, CPULimit: 1, Timeout: 30, StartupTimeout: 120, GPU: config.GPU{Enabled: true, Vendor: "amd", DeviceIDs: []string{"0", "1"}}}},
 	} {
@@ -71,7 +74,7 @@ func TestJobTypes(t *testing.T) {
 			t.Errorf("%s: %s", tc.body, diff)
 		}
 	}
-	want := `{"name":"new","requirements":[],"python_version":"3.11","memory_limit":"512m","cpu_limit":1,"timeout":30,"startup_timeout":120,"network_enabled":false,"session_enabled":false,"gpu_enabled":true,"gpu_vendor":"amd","image_exists":false,"image":null,"language":"python","preload":[],"network":{"mode":"none","allow":[]}}`
+	want := `{"name":"new","requirements":[],"python_version":"3.11","memory_limit":"512m","cpu_limit":1,"timeout":30,"startup_timeout":120,"network_enabled":false,"session_enabled":false,"gpu_enabled":true,"gpu_vendor":"amd","image_exists":false,"image":null,"language":"python","preload":[],"network":{"mode":"none","allow":[]},"secrets":[]}`
 	if w := g.expect(http.StatusOK, "GET", "/job-types/new", ""); w.Body.String() != want {
 		t.Errorf("%s", w.Body)
 	}
@@ -87,6 +90,8 @@ func TestJobTypes(t *testing.T) {
 		`{"language":"ruby"}`:                               "Input should be",
 		`{"network":{"mode":"allow","allow":["a b"]}}`:      "a pattern is a host name",
 		`{"limits":{"pids":0}}`:                             "Input should be greater than or equal to 1",
+		`{"env":{"A":"1"},"environment":{"A":"1"}}`:         "env and environment are one field; leave one of them out",
+		`{"env":{"A B":""}}`:                                "String should match pattern",
 		`{"environment":{"A B":""}}`:                        "String should match pattern",
 		`{"gpu":{"vendor":"nvidia"}}`:                       "enabled must be true where vendor, count or device_ids is set",
 		`{"gpu":{"enabled":true}}`:                          "vendor is required where enabled is true",
@@ -115,6 +120,10 @@ func TestBuilds(t *testing.T) {
 	w = g.expect(http.StatusOK, "GET", "/job-types/default/builds/build-1/log", "")
 	if w.Body.String() != "step 1\n" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("%s, %v", w.Body, w.Header())
+	}
+	w = g.expect(http.StatusOK, "GET", "/job-types/default/builds/build-1/lock", "")
+	if w.Body.String() != `{"python":"a==1 --hash=sha256:00\n","npm":null}` {
+		t.Errorf("%s", w.Body)
 	}
 	for err, want := range map[error]string{
 		job.Errorf(job.KindInvalid, "no package numpyy at /home/tako/x"): "Build failed: no package numpyy at /home/***/x",
@@ -253,7 +262,7 @@ func TestTablesKnowTheWire(t *testing.T) {
 		request any
 	}{
 		{&tables.execute, wire.ExecuteRequest{}}, {&tables.batch, wire.BatchRequest{}}, {&tables.rerun, wire.RerunRequest{}}, {&tables.fork, wire.ForkRequest{}},
-		{&tables.key, wire.KeyRequest{}}, {&tables.jobType, wire.JobTypeRequest{}},
+		{&tables.key, wire.KeyRequest{}}, {&tables.jobType, wire.JobTypeRequest{}}, {&tables.secret, wire.SecretRequest{}},
 	} {
 		sameNames(t, tc.table, reflect.TypeOf(tc.request))
 	}

@@ -178,6 +178,7 @@ func requests() []bad {
 		{name: "waiting too long", method: "GET", target: "/jobs/running/result?wait=1&timeout=1", status: 408, want: detail("Timeout waiting for job")},
 		{name: "a name of a job type that cannot be", method: "GET", target: "/job-types/a%00b", status: 404, want: detail("Job type 'a\x00b' not found")},
 		{name: "an unknown build", method: "GET", target: "/job-types/default/builds/x/log", status: 404, want: detail("Build not found")},
+		{name: "an unknown build's lock", method: "GET", target: "/job-types/default/builds/x/lock", status: 404, want: detail("Build not found, or it has no packages")},
 		{name: "a job type that is there", target: "/job-types/default", body: `{}`, status: 409, want: detail("Job type 'default' exists")},
 		{name: "an unknown dead letter", method: "DELETE", target: "/dlq/5", status: 404, want: detail("DLQ entry not found")},
 		{name: "an unknown key", method: "DELETE", target: "/keys/5", status: 404, want: detail("Key not found")},

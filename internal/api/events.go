@@ -34,13 +34,26 @@ func (c *call) events() error {
 	if v := c.query["follow"]; v.Has() {
 		follow = v.Bool()
 	}
+	return c.stream(func(ctx context.Context, emit func(job.Event)) error {
+		for e, err := range c.api.service.Events(ctx, c.principal, r.ID, after, follow) {
+			if err != nil || ctx.Err() != nil {
+				return err
+			}
+			emit(e)
+		}
+		return nil
+	})
+}
+
+// stream answers with the events that source has, until it returns.
+func (c *call) stream(source func(ctx context.Context, emit func(job.Event)) error) error {
 	c.patient()
 	ctx, cancel := context.WithCancel(c.r.Context())
 	s := &stream{call: c, events: make(chan job.Event, 64), failed: make(chan error, 1)}
 	pumped := make(chan struct{})
 	go func() {
 		defer close(pumped)
-		s.pump(ctx, r.ID, after, follow)
+		s.pump(ctx, source)
 	}()
 	defer func() { cancel(); <-pumped }()
 	return s.send(ctx)
@@ -75,23 +88,21 @@ type stream struct {
 }
 
 // pump takes events as they come, so that silence between them can be told.
-func (s *stream) pump(ctx context.Context, id string, after int64, follow bool) {
+func (s *stream) pump(ctx context.Context, source func(ctx context.Context, emit func(job.Event)) error) {
 	defer close(s.events)
 	defer func() {
 		if p := recover(); p != nil { // not of the request's goroutine: it would end the server
 			s.failed <- fmt.Errorf("reading events panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	for e, err := range s.api.service.Events(ctx, s.principal, id, after, follow) {
-		if err != nil {
-			s.failed <- err
-			return
-		}
+	err := source(ctx, func(e job.Event) {
 		select {
 		case s.events <- e:
 		case <-ctx.Done():
-			return
 		}
+	})
+	if err != nil {
+		s.failed <- err
 	}
 }
 

@@ -197,12 +197,15 @@ func build() Build {
 	return Build{ID: "build-1", Digest: "0123456789ab", Tag: "v1", At: epoch(), By: "manual"}
 }
 
-func (f *fake) BuildJobType(_ context.Context, name, tag string) (Build, error) {
+func (f *fake) BuildJobType(_ context.Context, name, tag string, log io.Writer) (Build, error) {
 	if _, err := f.typed("BuildJobType", name); err != nil {
 		return Build{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for line := range strings.Lines(f.buildLog) {
+		_, _ = io.WriteString(log, line)
+	}
 	if f.buildErr != nil {
 		return Build{}, f.buildErr
 	}
@@ -215,6 +218,14 @@ func (f *fake) BuildJobType(_ context.Context, name, tag string) (Build, error) 
 func (f *fake) JobTypeVersions(_ context.Context, name string) ([]Build, error) {
 	_, err := f.typed("JobTypeVersions", name)
 	return []Build{build()}, err
+}
+
+func (f *fake) BuildLock(_ context.Context, name, buildID string) (Lock, error) {
+	_, err := f.typed("BuildLock", name)
+	if err == nil && buildID != build().ID {
+		err = store.ErrNotFound
+	}
+	return Lock{Python: "a==1 --hash=sha256:00\n"}, err
 }
 
 func (f *fake) BuildLog(_ context.Context, name, buildID string) (io.ReadCloser, error) {

@@ -46,6 +46,7 @@ type fake struct {
 	letters     map[int64]store.DeadLetter
 	deliveries  []store.Delivery
 	types       map[string]JobType
+	secrets     map[string]string
 	buildErr    error
 	buildLog    string
 	health      Health
@@ -59,7 +60,8 @@ func epoch() time.Time { return time.Date(2026, 8, 12, 10, 30, 0, 123456000, tim
 
 func newFake() *fake {
 	f := &fake{
-		fail: map[string]error{}, records: map[string]job.Record{}, logs: map[string][]job.Event{}, blobs: map[string][]byte{},
+		secrets: map[string]string{},
+		fail:    map[string]error{}, records: map[string]job.Record{}, logs: map[string][]job.Event{}, blobs: map[string][]byte{},
 		uploads: map[string][]byte{}, batches: map[string]store.Batch{}, keys: map[string]job.Key{}, letters: map[int64]store.DeadLetter{},
 		types: map[string]JobType{},
 		health: Health{Ready: true, Engine: Engine{"gvisor", "1", "systrap", "gvisor", true}, Breaker: Breaker{State: "closed"},

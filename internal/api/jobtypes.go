@@ -47,6 +47,7 @@ func newJobType(t JobType) wire.JobType {
 		CPULimit: t.CPULimit, Timeout: t.Timeout, StartupTimeout: t.StartupTimeout, NetworkEnabled: t.NetworkEnabled,
 		SessionEnabled: t.SessionEnabled, GPUEnabled: t.GPU.Enabled, GPUVendor: wire.OrNil(t.GPU.Vendor), ImageExists: t.Built,
 		Image: wire.OrNil(t.ImageRef()), Language: or(t.Language, "python"), Preload: append([]string{}, t.Preload...),
+		Secrets: append([]job.SecretBinding{}, t.Secrets...),
 		Network: wire.JobTypeNetwork{Mode: t.Policy().Mode, Allow: append([]string{}, t.Policy().Allow...)},
 	}
 }
@@ -134,19 +135,36 @@ func (c *call) buildJobType() error {
 	if err != nil {
 		return err
 	}
+	tag := c.query["version_tag"].Text()
+	if c.query["follow"].Bool() {
+		return c.followBuild(name, tag)
+	}
 	c.patient()
-	b, err := c.api.service.BuildJobType(c.r.Context(), name, c.query["version_tag"].Text())
-	var known *job.Error
-	switch {
-	case errors.As(err, &known) && known.Kind != job.KindNotFound && known.Kind != job.KindInternal:
-		return fail(http.StatusInternalServerError, "Build failed: %s", known.Msg)
-	case err != nil:
+	b, err := c.api.service.BuildJobType(c.r.Context(), name, tag, io.Discard)
+	if why := buildFailure(err); why != "" {
+		return fail(http.StatusInternalServerError, "%s", why)
+	}
+	if err != nil {
 		return orNoJobType(name, err)
 	}
-	return c.ok(wire.Build{
+	return c.ok(newBuild(name, b))
+}
+
+// buildFailure is what a caller is told of a build that failed, or nothing where
+// that is not the caller's business.
+func buildFailure(err error) string {
+	var known *job.Error
+	if errors.As(err, &known) && known.Kind != job.KindNotFound && known.Kind != job.KindInternal {
+		return "Build failed: " + known.Msg
+	}
+	return ""
+}
+
+func newBuild(name string, b Build) wire.Build {
+	return wire.Build{
 		Status: "built", JobType: name, Version: version(name, b), Digest: b.Digest,
 		ImageRef: fmt.Sprintf("tako-vm-%s:latest", name), BuildID: b.ID,
-	})
+	}
 }
 
 func version(name string, b Build) string { return name + "@sha256:" + b.Digest }
@@ -169,12 +187,29 @@ func (c *call) jobTypeVersions() error {
 	return c.ok(out)
 }
 
-func (c *call) buildLog() error {
-	name, err := c.typeName()
+// build answers the names of a build that a path has.
+func (c *call) build() (name, id string, err error) {
+	if name, err = c.typeName(); err != nil {
+		return "", "", err
+	}
+	id, err = c.id("build_id")
+	return name, id, err
+}
+
+func (c *call) buildLock() error {
+	name, id, err := c.build()
 	if err != nil {
 		return err
 	}
-	id, err := c.id("build_id")
+	l, err := c.api.service.BuildLock(c.r.Context(), name, id)
+	if err != nil {
+		return err
+	}
+	return c.ok(wire.Lock{Python: wire.OrNil(l.Python), NPM: rawOr(l.NPM, "null")})
+}
+
+func (c *call) buildLog() error {
+	name, id, err := c.build()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func viewParam() schema.Field {
 // routes are all operations.
 func (a *API) routes() []route {
 	var all []route
-	for _, part := range [][]route{a.executeRoutes(), a.jobRoutes(), a.historyRoutes(), a.batchRoutes(), a.jobTypeRoutes(), a.adminRoutes(), a.serverRoutes(), a.pageRoutes()} {
+	for _, part := range [][]route{a.executeRoutes(), a.jobRoutes(), a.historyRoutes(), a.batchRoutes(), a.jobTypeRoutes(), a.adminRoutes(), a.secretRoutes(), a.serverRoutes(), a.pageRoutes()} {
 		all = append(all, part...)
 	}
 	return all
@@ -108,6 +108,8 @@ func (a *API) batchRoutes() []route {
 
 func (a *API) jobTypeRoutes() []route {
 	build := words{failed: "Build failed: "}
+	follow := field("follow", schema.Type{Kind: schema.Bool, Default: false,
+		Doc: "answer at once with events (text/event-stream): log, as the build says it, then end with the answer, or error with its detail"})
 	tag := field("version_tag", schema.Type{Kind: schema.String, MaxLen: 64, Pattern: tagPattern(), Doc: "a name for the version"})
 	return []route{
 		{method: "GET", pattern: "/job-types", name: "list_job_types", tag: "job types", summary: "Job types",
@@ -121,11 +123,13 @@ func (a *API) jobTypeRoutes() []route {
 		{method: "DELETE", pattern: "/job-types/{name}", name: "delete_job_type", tag: "job types", summary: "Remove a job type",
 			scope: job.ScopeAdmin, answer: wire.JobTypeRemoved{}, errors: []int{404, 501}, handle: (*call).deleteJobType},
 		{method: "POST", pattern: "/job-types/{name}/build", name: "build_job_type", tag: "job types", summary: "Build a job type and wait for it",
-			scope: job.ScopeAdmin, answer: wire.Build{}, errors: []int{404}, words: build, handle: (*call).buildJobType, query: []schema.Field{tag}},
+			scope: job.ScopeAdmin, answer: wire.Build{}, errors: []int{404}, words: build, handle: (*call).buildJobType, query: []schema.Field{tag, follow}},
 		{method: "GET", pattern: "/job-types/{name}/versions", name: "job_type_versions", tag: "job types", summary: "The builds of a job type, newest first",
 			scope: job.ScopeRead, answer: []wire.JobTypeVersion{}, errors: []int{404}, handle: (*call).jobTypeVersions},
 		{method: "GET", pattern: "/job-types/{name}/builds/{build_id}/log", name: "build_log", tag: "job types", summary: "What a build said",
 			scope: job.ScopeRead, media: "text/plain; charset=utf-8", errors: []int{404}, words: words{notFound: "Build not found"}, handle: (*call).buildLog},
+		{method: "GET", pattern: "/job-types/{name}/builds/{build_id}/lock", name: "build_lock", tag: "job types", summary: "What exactly a build installed",
+			scope: job.ScopeRead, answer: wire.Lock{}, errors: []int{404}, words: words{notFound: "Build not found, or it has no packages"}, handle: (*call).buildLock},
 	}
 }
 
@@ -168,7 +172,7 @@ func (a *API) serverRoutes() []route {
 		return routes
 	}
 	for _, method := range []string{"GET", "POST", "DELETE"} {
-		routes = append(routes, route{method: method, pattern: "/mcp", scope: job.ScopeExecute, hidden: true, handle: (*call).mcp})
+		routes = append(routes, route{method: method, pattern: "/mcp", scope: job.ScopeRead, hidden: true, handle: (*call).mcp})
 	}
 	return routes
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/takovm/tako/internal/api/wire"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/store"
@@ -23,6 +24,7 @@ type Service interface {
 	JobLog
 	Batches
 	Keys
+	Secrets
 	Operations
 	JobTypes
 }
@@ -133,6 +135,14 @@ type Keys interface {
 	DeleteKey(ctx context.Context, id string) error
 }
 
+// Secrets are values that jobs do not see. Names and values are checked by the
+// service: an error of job.KindInvalid says what is wrong, without the value.
+type Secrets interface {
+	ListSecrets(ctx context.Context) ([]wire.Secret, error)
+	SetSecret(ctx context.Context, name, value string) (*wire.Secret, error)
+	DeleteSecret(ctx context.Context, name string) error
+}
+
 // Operations are for who runs the server.
 type Operations interface {
 	Health(ctx context.Context) Health
@@ -208,11 +218,21 @@ type JobTypes interface {
 	// ReplaceJobType creates what is not there.
 	ReplaceJobType(ctx context.Context, t config.JobType) (JobType, error)
 	DeleteJobType(ctx context.Context, name string) error
-	// BuildJobType returns when it is built. A *job.Error says why it is not.
-	BuildJobType(ctx context.Context, name, tag string) (Build, error)
+	// BuildJobType returns when it is built. A *job.Error says why it is not. What
+	// is done is written to log meanwhile; errors of that are of no account.
+	BuildJobType(ctx context.Context, name, tag string, log io.Writer) (Build, error)
 	JobTypeVersions(ctx context.Context, name string) ([]Build, error)
 	// BuildLog is text.
 	BuildLog(ctx context.Context, name, buildID string) (io.ReadCloser, error)
+	// BuildLock is store.ErrNotFound for a build without packages.
+	BuildLock(ctx context.Context, name, buildID string) (Lock, error)
+}
+
+// Lock says what exactly a build installed: lock files of the installers, empty
+// where there is nothing of the kind.
+type Lock struct {
+	Python string          // a requirements.txt with hashes
+	NPM    json.RawMessage // a package-lock.json
 }
 
 // rawOr answers raw, or what else there is for nothing.

@@ -61,19 +61,24 @@ func jobTypeTable() schema.Type {
 		field("device_ids", schema.Type{Kind: schema.List, Null: true, MaxLen: 16, Holds: noneTwice,
 			Items: &schema.Type{Kind: schema.String, MinLen: 1, Pattern: regexp.MustCompile(`^[^,]+$`)}}),
 	}}
-	return schema.Type{Kind: schema.Object, Fields: []schema.Field{
+	variables := func(doc string) schema.Type {
+		return schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),
+			Items: &schema.Type{Kind: schema.String, MaxBytes: 32 << 10, NoNUL: true}, Doc: doc}
+	}
+	return schema.Type{Kind: schema.Object, Holds: oneEnvironment, Fields: []schema.Field{
 		field("name", schema.Type{Kind: schema.String, Null: true, Pattern: jobTypePattern(), Doc: "the name in the path"}),
-		field("requirements", texts("Python packages")),
+		field("requirements", texts("Python packages, and npm packages as npm:name@version")),
 		field("python_version", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^3\.([89]|1[0-9])$`), Default: "3.11"}),
 		field("base_image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true}),
 		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "the same, by its shorter name"}),
 		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "of programs whose request names none"}),
 		field("preload", texts("Python modules that are imported before a job comes")),
 		field("network", networkType("what jobs may reach")),
+		field("secrets", bindingsType()),
 		field("limits", typeLimitsType()),
 		field("shared_code", texts("paths that are put on PYTHONPATH")),
-		field("environment", schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),
-			Items: &schema.Type{Kind: schema.String, MaxBytes: 32 << 10, NoNUL: true}}),
+		field("environment", variables("")),
+		field("env", variables("the same, by its shorter name")),
 		field("memory_limit", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^[0-9]+[mMgG]$`), Default: "512m", Holds: memoryProblem}),
 		field("cpu_limit", withDefault(between(schema.Float, 0.1, 16, "processors"), 1)),
 		field("timeout", withDefault(between(schema.Integer, 1, 3600, "seconds"), 30)),
@@ -82,6 +87,14 @@ func jobTypeTable() schema.Type {
 		field("session_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
 		field("gpu", gpu),
 	}}
+}
+
+// oneEnvironment refuses variables under both of their names.
+func oneEnvironment(v *schema.Value) string {
+	if v.Get("environment").Has() && v.Get("env").Has() {
+		return "env and environment are one field; leave one of them out"
+	}
+	return ""
 }
 
 // typeLimitsType are the limits of a type beside memory, processors and time.
@@ -135,10 +148,14 @@ func bindJobType(name string, v *schema.Value) config.JobType {
 		SharedCode: v.Get("shared_code").Texts(), Environment: v.Get("environment").Entries(), MemoryLimit: 512 << 20, CPULimit: 1,
 		Timeout: 30, StartupTimeout: 120, NetworkEnabled: v.Get("network_enabled").Bool(), SessionEnabled: v.Get("session_enabled").Bool(),
 	}
+	if env := v.Get("env"); env.Has() {
+		t.Environment = env.Entries()
+	}
 	t.Image, t.Language, t.Preload = v.Get("image").Text(), v.Get("language").Text(), v.Get("preload").Texts()
 	if n := v.Get("network"); n.Has() {
 		t.Network = job.Network{Mode: job.NetworkMode(n.Get("mode").Text()), Allow: n.Get("allow").Texts()}
 	}
+	t.Secrets = bindSecrets(v.Get("secrets"))
 	l := bindLimits(v.Get("limits"))
 	t.Limits = config.TypeLimits{PIDs: l.PIDs, Stdout: asInt(l.Stdout), Stderr: asInt(l.Stderr), Artifact: asInt(l.Artifact)}
 	if l.Disk != nil {

@@ -20,11 +20,11 @@ const (
 // tables are what the fields of requests are held against. They are made once,
 // for the options of this server.
 type tables struct {
-	execute, batch, rerun, fork, jobType, key schema.Type
+	execute, batch, rerun, fork, jobType, key, secret schema.Type
 }
 
 func newTables(o Options) *tables {
-	t := &tables{execute: executeTable(o), jobType: jobTypeTable(), key: keyTable(o)}
+	t := &tables{execute: executeTable(o), jobType: jobTypeTable(), key: keyTable(o), secret: secretTable()}
 	t.batch = schema.Type{Kind: schema.Object, Fields: []schema.Field{
 		{Name: "items", Required: true, Type: schema.Type{Kind: schema.List, MinLen: 1, MaxLen: maxItems, Items: &t.execute,
 			Doc: "the jobs; all are taken or none"}},
@@ -53,7 +53,7 @@ func executeTable(o Options) schema.Type {
 		field("job_type", jobTypeName()),
 		field("idempotency_key", idempotencyType()),
 		field("requirements", schema.Type{Kind: schema.List, Null: true, MaxLen: 50, Items: &schema.Type{Kind: schema.String},
-			Doc: "Python packages, where the server allows them"}),
+			Doc: "Python packages, and npm packages as npm:name@version, where the server allows them"}),
 		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "the job type's by default, which is python unless it says otherwise"}),
 		field("args", schema.Type{Kind: schema.List, Null: true, MaxLen: 64, Doc: "sys.argv[1:]",
 			Items: &schema.Type{Kind: schema.String, MaxBytes: 4096, NoNUL: true}}),

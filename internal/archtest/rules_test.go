@@ -17,16 +17,17 @@ type rule struct {
 // importRules are the arrows that layers alone do not draw.
 func importRules() []rule {
 	const (
-		one     = "what launches sandboxes is in one place, so that it can be audited and replaced"
-		wiring  = "parts get their drivers handed; only the wiring knows which one"
-		leaf    = "a leaf is imported by everything, so it must bring nothing along"
-		domain  = "the domain outlives every library"
-		policy  = "the queue decides when, the sandbox how; each is tested without the other"
-		bucket  = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
-		seam    = "a contract that imports an implementation is none"
-		images  = "what reads images of strangers is in one place, and what it brings along is kept out of the rest"
-		tcpip   = "a TCP/IP stack beside the sandbox's own is the network policy's business"
-		surface = "the command line is an edge: what others need of it belongs below"
+		one      = "what launches sandboxes is in one place, so that it can be audited and replaced"
+		wiring   = "parts get their drivers handed; only the wiring knows which one"
+		leaf     = "a leaf is imported by everything, so it must bring nothing along"
+		domain   = "the domain outlives every library"
+		policy   = "the queue decides when, the sandbox how; each is tested without the other"
+		bucket   = "a hundred packages come along, each initialised in every sandbox: who wants a bucket asks artifact/s3"
+		seam     = "a contract that imports an implementation is none"
+		images   = "what reads images of strangers is in one place, and what it brings along is kept out of the rest"
+		tcpip    = "a TCP/IP stack beside the sandbox's own is the network policy's business"
+		protocol = "tools are calls of the API: who needs the protocol asks internal/mcp"
+		surface  = "the command line is an edge: what others need of it belongs below"
 	)
 	return []rule{
 		{"internal/engine/gvisor/...", "gvisor.dev/gvisor/runsc/...", true, true, one},
@@ -51,11 +52,16 @@ func importRules() []rule {
 		{"...", "github.com/google/go-containerregistry/...", false, true, images},
 		{"...", "github.com/aws/...", false, true, bucket},
 
+		{"internal/mcp", "github.com/modelcontextprotocol/go-sdk/...", true, true, protocol},
+		{"...", "github.com/modelcontextprotocol/go-sdk/...", false, true, protocol},
+
 		{"internal/guest/...", "internal/guest/...", true, false, leaf},
 		{"internal/guest/...", "internal/job", true, false, leaf},
 		{"internal/guest/...", "own", false, false, leaf},
 		{"internal/netguard/...", "std", true, false, leaf},
 		{"internal/netguard/...", "...", false, false, leaf},
+		{"internal/redact", "std", true, false, leaf},
+		{"internal/redact", "...", false, false, leaf},
 		{"internal/lifecycle/...", "own", false, false, leaf},
 		{"internal/config/...", "internal/job", true, false, leaf},
 		{"internal/config/...", "own", false, false, leaf},
@@ -94,7 +100,7 @@ func layers() [][]string {
 		{"tako", "internal/cli"}, // tako is the package at the root
 		{"internal/assembly", "internal/benchmark"},
 		{"internal/server", "internal/service"},
-		{"internal/api", "internal/mcp"},
+		{"internal/api", "internal/mcp", "internal/recipe"},
 		{"internal/queue", "internal/build", "internal/webhook", "internal/attempt", "internal/metrics"},
 		{"internal/runner"},
 		{"internal/sandbox"},
@@ -102,7 +108,7 @@ func layers() [][]string {
 		{"internal/environment", "internal/egress", "internal/pkgindex", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config"},
-		{"internal/guest", "internal/netguard", "internal/lifecycle", "internal/trace", "internal/api/wire"},
+		{"internal/guest", "internal/netguard", "internal/redact", "internal/lifecycle", "internal/trace", "internal/api/wire"},
 		{"internal/job"},
 	}
 }

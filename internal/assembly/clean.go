@@ -20,7 +20,7 @@ const (
 )
 
 // cleanUp removes, once an hour, what is past its time: records, dead letters,
-// uploads, and then the blobs that nobody refers to.
+// uploads, then the blobs that nobody refers to, and packages that nothing needs.
 func (s *served) cleanUp(cfg *config.Config) func(context.Context) {
 	return func(ctx context.Context) {
 		tick := time.NewTicker(cleanEvery)
@@ -49,7 +49,27 @@ func (s *served) clean(ctx context.Context, cfg *config.Config, now time.Time) e
 	if _, err := s.Store.DeleteUploadsBefore(ctx, now.Add(-uploadLife)); err != nil {
 		return err
 	}
-	_, err := artifact.Collect(ctx, s.Blobs, s.Store.Blobs, now, blobGrace)
+	if _, err := artifact.Collect(ctx, s.Blobs, s.Store.Blobs, now, blobGrace); err != nil {
+		return err
+	}
+	return s.cleanLayers(ctx, cfg, now.Add(-LayerLife(cfg)))
+}
+
+// LayerLife is how long a layer of packages stays that nothing needs: as long as
+// records do, which may be repeated in it.
+func LayerLife(cfg *config.Config) time.Duration {
+	return time.Duration(cfg.ExecutionRecordTTLDays) * 24 * time.Hour
+}
+
+func (s *served) cleanLayers(ctx context.Context, cfg *config.Config, then time.Time) error {
+	layers, err := layersOf(ctx, cfg, s.Types)
+	if err != nil {
+		return err
+	}
+	gone, err := layers.Collect(ctx, then)
+	for _, l := range gone {
+		s.log.Info("removed packages that nobody has used", "layer", l.Digest, "installed", l.Installed, "used", l.Used, "bytes", l.Size)
+	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -112,12 +113,18 @@ func (i *images) pack(ctx context.Context) error {
 
 // keep has this machine's environment stay, as it is now.
 func (i *images) keep(ctx context.Context) (environment.Environment, error) {
+	env, err := i.settled(ctx)
+	if err == nil {
+		err = i.pin(ctx, env.Digest)
+	}
+	return env, err
+}
+
+// settled is this machine's environment, known to hold now.
+func (i *images) settled(ctx context.Context) (environment.Environment, error) {
 	for again := true; ; again = false {
 		env := i.current()
 		err := env.ready(ctx)
-		if err == nil {
-			err = i.pin(ctx, env.Digest)
-		}
 		if err == nil || !again || !errors.Is(err, errStale) {
 			return env.Environment, err
 		}
@@ -127,9 +134,9 @@ func (i *images) keep(ctx context.Context) (environment.Environment, error) {
 	}
 }
 
-// pin has an environment stay, once.
+// pin has an environment stay, unless it does already.
 func (i *images) pin(ctx context.Context, digest string) error {
-	if _, done := i.pinned.Load(digest); done {
+	if _, done := i.pinned.Load(digest); done && i.host.Pinned(digest) { // another process may have let go of it
 		return nil
 	}
 	if err := i.host.Pin(ctx, digest); err != nil {
@@ -240,17 +247,16 @@ func (l *Local) Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (
 // runIn runs one attempt in an image. One that turns out to be damaged is
 // removed, and the attempt's failure says so: making it again is not for here.
 func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error) {
-	mend := "make it again with `tako env pull " + a.Environment.Name + "`"
 	release, err := a.Environment.Hold() // until the sandbox has it open
 	if err != nil {
-		return nil, job.Errorf(job.KindUnavailable, "%w", err).WithHint("%s", mend)
+		return nil, job.Errorf(job.KindUnavailable, "%w", err).WithHint("%s", l.again(a.Environment.Name))
 	}
 	defer release()
 	res, err := l.Runner.Run(ctx, a, sinks)
 	if res == nil || ctx.Err() != nil || !suspect(res, a) {
 		return res, err
 	}
-	image, damaged := a.Environment.Image, error(nil)
+	image, mend, damaged := a.Environment.Image, "", error(nil)
 	if a.Environment.Config == nil { // this machine's, which is packed again
 		_, damaged = l.images.mend(ctx, l.images.current())
 	} else {
@@ -269,7 +275,7 @@ func (l *Local) runIn(ctx context.Context, a runner.Attempt, sinks runner.Sinks)
 	if removeErr := os.Remove(image); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
 		return res, errors.Join(damaged, removeErr)
 	}
-	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).WithHint("%s", mend)
+	return res, job.Errorf(job.KindUnavailable, "the environment of %s is damaged and was removed", a.Environment.Name).WithHint("%s", cmp.Or(mend, l.again(a.Environment.Name)))
 }
 
 // damaged says what is wrong with an image or a layer. One that was found sound

@@ -100,6 +100,7 @@ func NewLocal(ctx context.Context, cfg *config.Config, opts Options) (_ *Local, 
 	if l.builder, err = l.newBuilder(cfg); err != nil {
 		return nil, err
 	}
+	undo.Add(l.builder.Close) // before what its installations run in
 	l.release = undo.Release()
 	return l, nil
 }

@@ -20,8 +20,13 @@ func allowedCIDRs(cfg *config.Config) (allow []netip.Prefix, err error) {
 	return allow, nil
 }
 
-// Egress is what policies of networks are made with.
-func Egress(cfg *config.Config) (egress.Options, error) {
-	allow, err := allowedCIDRs(cfg)
-	return egress.Options{AllowCIDRs: allow}, err
+// Egress is what policies of networks are made with. Only where there are secrets
+// is an authority made for them.
+func Egress(cfg *config.Config, secrets []egress.Secret) (o egress.Options, err error) {
+	if o.AllowCIDRs, err = allowedCIDRs(cfg); err != nil || len(secrets) == 0 {
+		return o, err
+	}
+	o.Secrets = secrets
+	o.Authority, err = egress.NewAuthority()
+	return o, err
 }

@@ -194,3 +194,28 @@ func TestResolverOfImages(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 }
+
+// A program that fails because it was refused a connection says so in its record;
+// one that fails of something else, and one that has no network, do not.
+func TestNetworkErrors(t *testing.T) {
+	r := newRig(t)
+	net := newInternet(t)
+	for name, tc := range map[string]struct {
+		code, kind, message string
+	}{
+		"a name":      {`urllib.request.urlopen("http://other.example/")`, "network_error", "; the network policy refused other.example: not one of the names that the policy allows"},
+		"a port":      {`socket.create_connection(("example.com", 8080))`, "network_error", "; the network policy refused example.com:8080: its port is not open"},
+		"a private":   {`socket.create_connection(("inside.example", 80))`, "network_error", "; the network policy refused inside.example:80: it resolves to 10.0.0.1"},
+		"not that":    {`dial("other.example", 80); raise ValueError("x")`, "value_error", ""},
+		"not refused": {`raise OSError("x")`, "os_error", ""},
+	} {
+		res := r.run(t, net.attempt(r, net.policy(t, "example.com", "inside.example"), tc.code))
+		if res.Error == nil || res.Error.Type != tc.kind || !strings.Contains(res.Error.Message, tc.message) || tc.message == "" && strings.Contains(res.Error.Message, "refused") {
+			t.Errorf("%s: %+v", name, res.Error)
+		}
+	}
+	res := r.run(t, r.python(`import socket; socket.create_connection(("other.example", 80))`))
+	if res.Error.Type != "runtime_error" || strings.Contains(res.Error.Message, "policy") {
+		t.Errorf("without a network: %+v", res.Error)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/url"
-	"path/filepath"
 	"time"
 
 	"github.com/takovm/tako/internal/attempt"
@@ -37,6 +36,11 @@ func indexes(cfg *config.Config) (o pkgindex.Options, err error) {
 		}
 		o.Indexes = append(o.Indexes, u)
 	}
+	if text := cfg.NPMRegistryURL.Reveal(); text != "" && !cfg.PackageOffline {
+		if o.NPM, err = url.Parse(text); err != nil {
+			return o, job.Errorf(job.KindConfig, "npm_registry_url is not a URL")
+		}
+	}
 	if text := cfg.DependencyProxyURL.Reveal(); text != "" {
 		if o.Proxy, err = url.Parse(text); err != nil {
 			return o, job.Errorf(job.KindConfig, "dependency_proxy_url is not a URL")
@@ -62,9 +66,22 @@ func (l *Local) newBuilder(cfg *config.Config) (*build.Builder, error) {
 	limits.FileSize, limits.Files = limits.Disk, 500_000
 	limits.Startup, limits.Execution = time.Minute, time.Duration(cfg.BuildTimeout)*time.Second
 	return build.New(build.Options{
-		Dir: filepath.Join(cfg.DataDir, "cache", "packages"), Environments: environmentCache(cfg), Runner: l.Runner,
-		Index: from, Limits: limits, Base: l.images.base,
+		Dir: packagesDir(cfg), Environments: environmentCache(cfg), Runner: l.Runner,
+		Index: from, Limits: limits, Base: l.images.base, NPM: l.images.npm,
 	})
+}
+
+// npm is where npm installs for an environment: an image has its own, or none;
+// that of this machine is put beside this machine's environment.
+func (i *images) npm(ctx context.Context, base environment.Environment) (environment.Environment, string, error) {
+	if base.Config != nil {
+		return base, "", nil
+	}
+	layer, ok, err := i.host.NPM(ctx)
+	if err != nil || !ok {
+		return base, "", err
+	}
+	return base.With(layer), environment.NPMProgram, nil
 }
 
 // base finds an environment without packages.

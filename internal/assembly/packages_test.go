@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -70,7 +71,7 @@ func (s *shelf) fill(t *testing.T) {
 func newPackaged(t *testing.T, change func(*config.Config)) *rig {
 	t.Helper()
 	cfg := settings(t)
-	cfg.PackageIndexURL = ""
+	cfg.PackageIndexURL, cfg.NPMRegistryURL = "", ""
 	change(cfg)
 	must(t, cfg.Validate())
 	l, err := NewLocal(t.Context(), cfg, Options{Executable: takotest.Binary(t)})
@@ -124,6 +125,13 @@ except OSError: print("not reached")
 	if got := string(res.Stdout.Kept); got != want {
 		t.Errorf("it printed %q, not %q: %s", got, want, show(res))
 	}
+	lock, err := r.Lock(env.Digest)
+	if want := "demo-a==1.0 --hash=sha256:" + sumOf(t, shelf.dir, "demo_a-1.0-py3-none-any.whl") + "\ndemo-b==2.1 --hash=sha256:" + sumOf(t, shelf.dir, "demo_b-2.1-py3-none-any.whl") + "\n"; err != nil || lock.Python != want || lock.NPM != nil {
+		t.Errorf("the lock is %+v, %v", lock, err)
+	}
+	if _, err := r.Lock(strings.Repeat("0", 64)); job.KindOf(err) != job.KindNotFound {
+		t.Errorf("a lock that is not there: %v", err)
+	}
 	asked := shelf.asked.Load()
 	for _, again := range [][]string{{"demo-a"}, {"Demo_A", "demo.a"}} {
 		if other, err := r.Environment(t.Context(), Wanted{Requirements: again}, nil); err != nil || other.Digest != env.Digest {
@@ -139,6 +147,13 @@ except OSError: print("not reached")
 	if plain := r.with(t, environment.Environment{}, "import demo_b"); plain.Status != job.Failed {
 		t.Errorf("without packages: %s", show(plain))
 	}
+}
+
+func sumOf(t *testing.T, dir, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(dir, file))
+	must(t, err)
+	return fmt.Sprintf("%x", sha256.Sum256(content))
 }
 
 // Who asks at the same time for the same waits for one installation.

@@ -16,8 +16,9 @@ func OpenImages(cfg *config.Config) (*oci.Store, error) {
 }
 
 // Image is the environment of a container image, for the Environment of an
-// attempt. One that was pulled before is taken as it is, without asking the
-// registry; one that was not is pulled now.
+// attempt. One that is here is taken as it is, without asking the registry; one
+// that is not is pulled now. One that was built here is never pulled in place of
+// what was built: whoever has its name in a registry is somebody else.
 func Image(ctx context.Context, cfg *config.Config, reference string, o oci.Options) (environment.Environment, error) {
 	store, err := OpenImages(cfg)
 	if err != nil {
@@ -25,6 +26,9 @@ func Image(ctx context.Context, cfg *config.Config, reference string, o oci.Opti
 	}
 	env, err := store.Find(reference)
 	if job.KindOf(err) != job.KindNotFound {
+		return env, err
+	}
+	if known, showErr := store.Show(reference); showErr == nil && known.Built != nil {
 		return env, err
 	}
 	image, err := store.Pull(ctx, reference, o)
@@ -42,4 +46,14 @@ func (l *Local) Image(reference string) (environment.Environment, error) {
 		return environment.Environment{}, err
 	}
 	return store.Find(reference)
+}
+
+// again says how an environment is made again that is damaged or gone.
+func (l *Local) again(name string) string {
+	if store, err := OpenImages(l.config); err == nil {
+		if image, err := store.Show(name); err == nil {
+			return image.Again()
+		}
+	}
+	return "make it again with `tako env pull " + name + "`"
 }

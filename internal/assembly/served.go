@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/takovm/tako/internal/artifact"
@@ -13,10 +14,12 @@ import (
 	"github.com/takovm/tako/internal/artifact/s3"
 	"github.com/takovm/tako/internal/attempt"
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/lifecycle"
 	"github.com/takovm/tako/internal/metrics"
 	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/runner"
 	"github.com/takovm/tako/internal/sandbox"
 	"github.com/takovm/tako/internal/server"
 	"github.com/takovm/tako/internal/service"
@@ -79,21 +82,25 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 		return nil, err
 	}
 	slots := newSlots(cfg)
-	policies, err := Egress(cfg)
+	policies, err := Egress(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
+	if policies.Authority, err = egress.NewAuthority(); err != nil { // for job types that may come
+		return nil, err
+	}
+	secrets := vault(cfg, records)
 	jobs := queue.New(queue.Options{
 		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
 		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Environments: local, Packages: cfg.AllowRuntimeRequirements, Images: cfg.AllowRequestImages,
-			Egress: policies, Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
+			Egress: policies, Secrets: secrets, Trust: sync.OnceValue(func() *runner.Trust { return Trusted(policies.Authority, opts.Log) }), Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
 		Node: store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
 		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
 		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
 		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
 	})
 	s.Service = &service.Service{
-		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Egress: policies, Slots: slots, Engine: engine,
+		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Egress: policies, Secrets: secrets, Slots: slots, Engine: engine,
 		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
 	}
 	if err := s.warm(ctx, local, types); err != nil {

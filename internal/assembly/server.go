@@ -35,7 +35,7 @@ const drain = 30 * time.Second
 
 // Serve runs a server until ctx ends. Whatever is wrong with the configuration
 // is said before anything is touched.
-func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err error) {
+func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) error {
 	if err := server.CheckBind(cfg.ServerHost, cfg.APIAuthEnabled, cfg.AllowUnauthenticated); err != nil {
 		return err
 	}
@@ -43,12 +43,17 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) (err err
 	if err != nil {
 		return err
 	}
-	var undo lifecycle.Undo
-	defer func() { err = errors.Join(err, undo.Run()) }()
 	listener, err := listen(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	return serveOn(ctx, cfg, opts, listener, cert)
+}
+
+// serveOn serves what comes in at a listener.
+func serveOn(ctx context.Context, cfg *config.Config, opts ServerOptions, listener net.Listener, cert *tls.Certificate) (err error) {
+	var undo lifecycle.Undo
+	defer func() { err = errors.Join(err, undo.Run()) }()
 	return server.Run(ctx, server.Options{
 		Listener: listener, TLS: cert, Starting: api.Starting(), Drain: drain, Log: opts.Log,
 		Build: func(ctx context.Context) (server.Parts, error) { return parts(ctx, cfg, opts, listener.Addr(), &undo) },
@@ -66,7 +71,7 @@ func parts(ctx context.Context, cfg *config.Config, opts ServerOptions, at net.A
 		return server.Parts{}, err
 	}
 	return server.Parts{
-		Handler: api.New(options, s), Jobs: s.Jobs, Background: s.background(cfg),
+		Handler: withTools(cfg, options, s), Jobs: s.Jobs, Background: s.background(cfg),
 		Ready: func() {
 			s.SetReady(true)
 			server.Notify("READY=1")

@@ -42,7 +42,7 @@ type Wanted = attempt.Wanted
 func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error) {
 	env, err := l.baseOf(ctx, t.ImageRef(), true)
 	if err == nil && t.ImageRef() != "" { // this machine's stays anyway
-		err = l.images.pin(ctx, env.Digest)
+		err = l.images.host.Pin(ctx, env.Digest) // anew: its version is yet to come
 	}
 	switch {
 	case err != nil:
@@ -57,6 +57,9 @@ func (l *Local) Build(ctx context.Context, t config.JobType, log io.Writer) (job
 	}
 	return job.EnvironmentRef{Name: env.Name, Version: env.Version, Digest: env.Digest}, nil
 }
+
+// Lock answers what exactly was installed in an environment with packages.
+func (l *Local) Lock(digest string) (build.Lock, error) { return l.builder.Lock(digest) }
 
 // warm has the pool, if there is one, told about: to the API, to metrics, and
 // what the first jobs will probably be.

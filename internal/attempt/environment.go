@@ -27,7 +27,7 @@ type Wanted struct {
 	// wherever a name leads, with the operator's logins.
 	Image        string
 	Pull         bool
-	Requirements []string // Python packages
+	Requirements []string // packages: Python's, and npm's with the prefix npm:
 }
 
 // environment is what a job runs in. Making it counts for its startup budget. One
@@ -55,7 +55,7 @@ func (e *Executor) environment(ctx context.Context, req *job.Request, t job.Type
 	env, err := e.Environments.Environment(limited, w, p.build())
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), errTooLong) {
 		return env, job.Errorf(job.KindDependency, "making the job's environment took longer than its startup_timeout of %v", budget.Round(time.Second)).
-			WithHint("build the job type ahead, or give it more time")
+			WithHint("an installation that has begun goes on: try again later; or build the job type ahead, or give it more time")
 	}
 	return env, err
 }

@@ -33,6 +33,10 @@ type Executor struct {
 	Packages, Images bool
 	// Egress is what policies of networks are made with.
 	Egress egress.Options
+	// Secrets has the values of what job types bind; nil has none. Trust is what
+	// programs of such types trust, and asked for theirs only.
+	Secrets Secrets
+	Trust   func() *runner.Trust
 	// MaxLog bounds a job's log of events, in bytes; 0 is no bound.
 	MaxLog int64
 	// PerKey has no sandboxes of two owners be clones of one snapshot.
@@ -154,7 +158,7 @@ func (e *Executor) refused(ctx context.Context, p *pump, err error) job.Ended {
 	code := -1
 	failure := job.Failure{Type: "config_error", Message: message(err.Error()), Phase: job.PhaseStartup}
 	switch job.KindOf(err) {
-	case job.KindInvalid:
+	case job.KindInvalid, job.KindConfig:
 	case job.KindDependency, job.KindNotFound:
 		failure.Type = "dependency_error"
 	default:

@@ -26,11 +26,16 @@ func (e *Executor) plan(ctx context.Context, req *job.Request, t job.Type) (runn
 	}
 	a := runner.Attempt{
 		Language: req.Language, Code: []byte(req.Code), Args: req.Args, Input: req.Input,
-		Env: merged(t.Env, req.Env), Limits: limits(t.Limits, req),
+		Env: merged(t.Env), Limits: limits(t.Limits, req),
 		FixedEnv: len(req.Env) == 0, Preload: t.Preload,
 	}
-	var err error
-	if a.Network, err = e.network(req, t); err != nil {
+	secrets, err := Bind(ctx, t, e.Secrets)
+	if err != nil {
+		return runner.Attempt{}, err
+	}
+	Protect(&a, t, secrets, e.Trust)
+	a.Env = merged(a.Env, req.Env)
+	if a.Network, err = e.network(req, t, secrets); err != nil {
 		return runner.Attempt{}, err
 	}
 	if req.Stdin != nil {
@@ -53,8 +58,9 @@ func Plain(t job.Type) runner.Attempt {
 
 // network is the policy of a job: its type's, or a narrower one that it asked
 // for; nil for none.
-func (e *Executor) network(req *job.Request, t job.Type) (*egress.Policy, error) {
+func (e *Executor) network(req *job.Request, t job.Type, secrets []egress.Secret) (*egress.Policy, error) {
 	n, o := t.Network, e.Egress
+	o.Secrets = secrets
 	if req.Network != nil {
 		n, o.Within = *req.Network, &t.Network
 	}

@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/takovm/tako/internal/environment"
@@ -21,7 +18,7 @@ import (
 )
 
 // rules is the version of how layers are made. It is part of every key.
-const rules = "tako packages 1"
+const rules = "tako packages 2"
 
 // lockPoll is how often who waits for another's installation looks again.
 const lockPoll = 50 * time.Millisecond
@@ -35,6 +32,9 @@ type Options struct {
 		Run(ctx context.Context, a runner.Attempt, sinks runner.Sinks) (*runner.Result, error)
 	}
 	Index pkgindex.Options
+	// NPM answers the environment in which npm installs for base, and its program
+	// there. Nil, and an empty program, is the npm that base has.
+	NPM func(ctx context.Context, base environment.Environment) (env environment.Environment, program string, err error)
 	// Limits are an installation's. Disk bounds what it may leave, and all of it
 	// is in memory meanwhile.
 	Limits job.Limits
@@ -48,9 +48,16 @@ type Options struct {
 type Builder struct {
 	o    Options
 	turn chan struct{} // one installation at a time: each may take all of Limits.Memory
+
+	mu      sync.Mutex
+	joined  map[string]*installation // that others may wait for, by key
+	closed  bool
+	ended   context.Context // by Close
+	end     context.CancelFunc
+	running sync.WaitGroup
 }
 
-// New returns a builder whose records are in o.Dir.
+// New returns a builder whose records are in o.Dir. The caller closes it.
 func New(o Options) (*Builder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -58,16 +65,9 @@ func New(o Options) (*Builder, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "the directory of packages: %w", err).WithHint("choose another data directory")
 	}
-	return &Builder{o, make(chan struct{}, 1)}, nil
-}
-
-// record is what a list of requirements came to.
-type record struct {
-	Base         string    `json:"base"` // digest of the environment
-	Requirements []string  `json:"requirements"`
-	Layer        string    `json:"layer"` // digest
-	Installed    []string  `json:"installed"`
-	At           time.Time `json:"at"`
+	b := &Builder{o: o, turn: make(chan struct{}, 1), joined: map[string]*installation{}}
+	b.ended, b.end = context.WithCancel(context.Background())
+	return b, nil
 }
 
 // Request asks for packages.
@@ -80,9 +80,11 @@ type Request struct {
 	Log io.Writer
 }
 
-// Python answers an environment with Python packages: that of an earlier
+// Python answers an environment with packages, npm's included: that of an earlier
 // installation of the same list, or of one that is made now. One process makes
-// it, others wait. A list that cannot be installed is job.KindDependency.
+// it, others wait. An installation that has begun goes on when ctx ends, so that
+// who asks next finds what it came to. A list that cannot be installed is
+// job.KindDependency.
 func (b *Builder) Python(ctx context.Context, r Request) (environment.Environment, error) {
 	if r.Log == nil {
 		r.Log = io.Discard
@@ -90,14 +92,32 @@ func (b *Builder) Python(ctx context.Context, r Request) (environment.Environmen
 	if err := CheckRequirements(r.Requirements); err != nil {
 		return environment.Environment{}, err
 	}
-	if _, ok := r.Base.Languages["python"]; !ok {
-		return environment.Environment{}, job.Errorf(job.KindDependency, "the environment %s has no Python to install packages for", r.Base.Name)
+	if err := installable(r.Base, r.Requirements); err != nil {
+		return environment.Environment{}, err
 	}
-	requirements := normal(r.Requirements)
-	key := b.key(r.Base, requirements)
+	r.Requirements = normal(r.Requirements)
+	key := b.key(r.Base, r.Requirements)
 	if env, ok := b.known(r, key); ok {
 		return env, nil
 	}
+	in, err := b.join(ctx, r, key)
+	if err != nil {
+		return environment.Environment{}, err
+	}
+	defer b.leave(in)
+	defer in.log.follow(r.Log)()
+	select {
+	case <-in.done:
+		return in.env, in.err
+	case <-ctx.Done():
+		return environment.Environment{}, context.Cause(ctx)
+	}
+}
+
+// make installs what in is about, unless another process has done so meanwhile or
+// nobody wants it any more.
+func (b *Builder) make(ctx context.Context, in *installation) (environment.Environment, error) {
+	r, key := in.request, in.key
 	unlock, err := b.lock(ctx, key)
 	if err != nil {
 		return environment.Environment{}, err
@@ -112,122 +132,70 @@ func (b *Builder) Python(ctx context.Context, r Request) (environment.Environmen
 	case <-ctx.Done():
 		return environment.Environment{}, context.Cause(ctx)
 	}
-	fmt.Fprintf(r.Log, "Installing %s in %s %s.\n", strings.Join(requirements, ", "), r.Base.Name, r.Base.Version)
-	tree, err := b.install(ctx, r.Base, requirements, r.Log)
+	if !b.begin(in) {
+		return environment.Environment{}, errNobody
+	}
+	fmt.Fprintf(&in.log, "Installing %s in %s %s.\n", strings.Join(r.Requirements, ", "), r.Base.Name, r.Base.Version)
+	got, err := b.install(ctx, r.Base, r.Requirements, &in.log)
 	if err != nil {
 		return environment.Environment{}, err
 	}
-	defer tree.Close()
-	layer, err := environment.PackLayer(ctx, b.o.Environments, tree.Entries, nil)
+	defer got.Close()
+	defer b.together()() // until the records name it
+	layer, err := environment.PackLayer(ctx, b.o.Environments, got.entries, nil)
 	if err != nil {
 		return environment.Environment{}, err
 	}
-	rec := record{Base: r.Base.Digest, Requirements: requirements, Layer: layer.Digest, Installed: installed(tree.Entries), At: b.o.Now()}
+	rec := record{Base: r.Base.Digest, Requirements: r.Requirements, Layer: layer.Digest, Installed: got.installed, At: b.o.Now()}
 	env := r.Base.With(layer)
-	for _, name := range []string{"env-" + env.Digest, key} {
-		if err := b.write(name, rec); err != nil {
-			return environment.Environment{}, err
-		}
+	if err := b.keep(env.Digest, key, rec, got.lock); err != nil {
+		return environment.Environment{}, err
 	}
-	fmt.Fprintf(r.Log, "Installed %s: layer %s, %d MB.\n", strings.Join(rec.Installed, ", "), layer.Digest, layer.Size>>20)
+	fmt.Fprintf(&in.log, "Installed %s: layer %s, %d MB.\n", strings.Join(rec.Installed, ", "), layer.Digest, layer.Size>>20)
 	return env, nil
+}
+
+// installable reports packages for a language that an environment has not.
+func installable(base environment.Environment, requirements []string) error {
+	python, npm := split(requirements)
+	if _, ok := base.Languages["python"]; !ok && len(python) > 0 {
+		return job.Errorf(job.KindDependency, "the environment %s has no Python to install packages for", base.Name)
+	}
+	if _, ok := base.Languages["node"]; !ok && len(npm) > 0 {
+		return job.Errorf(job.KindDependency, "the environment %s has no Node to install npm packages for", base.Name).
+			WithHint("install nodejs and npm on this machine, or use an image that has them")
+	}
+	return nil
 }
 
 // key names an environment and a list of requirements, and all else that decides
 // what they come to but the day.
 func (b *Builder) key(base environment.Environment, requirements []string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%q\n%t\n%q\n", rules, base.Digest, requirements, b.o.Index.Sources, b.o.Index.Wheels)
+	fmt.Fprintf(h, "%s\n%s\n%q\n%t\n%q\n", rules, base.Digest, requirements, b.o.Index.Sources, shelf(b.o.Index.Wheels))
 	for _, u := range b.o.Index.Indexes {
 		fmt.Fprintf(h, "%s\n", u.Redacted())
+	}
+	if u := b.o.Index.NPM; u != nil {
+		fmt.Fprintf(h, "npm %s://%s%s\n", u.Scheme, u.Host, u.EscapedPath()) // its user may be a token
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// known is the environment of an earlier installation, whose layer is there.
-func (b *Builder) known(r Request, key string) (environment.Environment, bool) {
-	if r.Anew {
-		return environment.Environment{}, false
+// shelf is what a directory of packages has: what is put there, or made again,
+// may be what a list comes to.
+func shelf(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if dir == "" || err != nil { // the gateway says so
+		return nil
 	}
-	rec, err := b.read(key)
-	if err != nil {
-		return environment.Environment{}, false
-	}
-	layer, ok := environment.FindLayer(b.o.Environments, rec.Layer)
-	return r.Base.With(layer), ok
-}
-
-// Find answers an environment with packages of earlier by its digest.
-func (b *Builder) Find(digest string) (environment.Environment, bool) {
-	if strings.Trim(digest, "0123456789abcdef") != "" {
-		return environment.Environment{}, false
-	}
-	rec, err := b.read("env-" + digest)
-	if err != nil {
-		return environment.Environment{}, false
-	}
-	layer, ok := environment.FindLayer(b.o.Environments, rec.Layer)
-	base, found := b.o.Base(rec.Base)
-	if !ok || !found {
-		return environment.Environment{}, false
-	}
-	env := base.With(layer)
-	return env, env.Digest == digest
-}
-
-func (b *Builder) path(name string) string { return filepath.Join(b.o.Dir, name+".json") }
-
-func (b *Builder) read(name string) (rec record, err error) {
-	data, err := os.ReadFile(b.path(name))
-	if err == nil {
-		err = json.Unmarshal(data, &rec)
-	}
-	return rec, err
-}
-
-// write keeps a record, whole or not at all.
-func (b *Builder) write(name string, rec record) error {
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("encoding what was installed: %w", err)
-	}
-	f, err := os.CreateTemp(b.o.Dir, "*.tmp")
-	if err != nil {
-		return job.Errorf(job.KindUnavailable, "keeping what was installed: %w", err)
-	}
-	defer os.Remove(f.Name()) // does nothing after the rename
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), b.path(name))
-	}
-	if err != nil {
-		return job.Errorf(job.KindUnavailable, "keeping what was installed: %w", err)
-	}
-	return nil
-}
-
-// lock waits until this process is the one that installs.
-func (b *Builder) lock(ctx context.Context, key string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(b.o.Dir, key+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, job.Errorf(job.KindUnavailable, "the directory of packages: %w", err)
-	}
-	tick := time.NewTicker(lockPoll) // flock knows no context
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
+	all := []string{dir}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || !strings.HasSuffix(e.Name(), ".whl") && !strings.HasSuffix(e.Name(), ".tgz") {
+			continue
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("waiting for an installation: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
+		all = append(all, fmt.Sprintf("%s %d %d", e.Name(), info.Size(), info.ModTime().UnixNano()))
 	}
+	return all
 }

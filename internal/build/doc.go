@@ -5,8 +5,9 @@
 //
 // It is an attempt like any other, in the environment that the packages are
 // for, whose only network is a gateway to the operator's indexes (pkgindex). The
-// installer is the environment's own: uv where it has it, else pip. Of source
-// distributions nothing is run, unless the operator allows them. What was
+// installer is the environment's own: uv where it has it, else pip; npm for npm
+// packages. Of source distributions nothing is run, unless the operator allows
+// them, and of npm packages no script. What was
 // installed comes out as a tar on standard output, which is held for as hostile
 // as any image (oci.Unpack); what the installer says is the build's log.
 //
@@ -20,6 +21,12 @@
 //	packages/<key>.json   a list of requirements, and the layer it came to
 //	packages/<key>.lock   held (flock) by the one process that installs it
 //	packages/env-<digest>.json  an environment with a layer: what both are
+//	packages/env-<digest>.locked  what is in it, as lock files of the installers
+//	packages/all.lock     shared by whoever looks for a layer, exclusive for whoever
+//	                      removes some
+//
+// The time of a record is that of its last use. Collect removes layers that
+// nothing needs and that were not used for long.
 //
 // What a list of requirements came to on one day may be something else on
 // another. Versions of job types keep their environment by its digest.

@@ -1,17 +1,12 @@
 package build
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"path"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
@@ -20,10 +15,7 @@ import (
 	"github.com/takovm/tako/internal/runner"
 )
 
-//go:embed install.py
-var installPython string
-
-// Exit codes of install.py.
+// Exit codes of install.py and install.js.
 const (
 	exitFailed      = 96 // the installer has said why
 	exitNoInstaller = 97
@@ -35,11 +27,23 @@ const maxTail = 4096
 // maxEntries is how many files and directories an installation may leave.
 const maxEntries = 500_000
 
-// install runs an installer in a sandbox of base and returns what it left.
-func (b *Builder) install(ctx context.Context, base environment.Environment, requirements []string, log io.Writer) (_ *oci.Unpacked, err error) {
-	g, err := newGateway(b.o.Index)
+// tool is an installer in its environment.
+type tool struct {
+	env      environment.Environment
+	language string
+	code     string   // a program that runs the installer and writes a tar
+	args     []string // of it; without any, a snapshot would be made
+	file     string   // its name below /input
+	list     string   // what is in it: what is asked for
+	missing  error    // said where the environment has no installer
+}
+
+// run runs an installer in a sandbox and returns what it left, as the tool left
+// it. The gateway has ended then.
+func (b *Builder) run(ctx context.Context, t tool, log io.Writer) (_ *oci.Unpacked, g *gateway, err error) {
+	g, err = newGateway(b.o.Index)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, g.end()) }()
 	outer := ctx
@@ -60,7 +64,7 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 		_ = r.CloseWithError(err) // which never fails
 		unpacked <- outcome{tree, err}
 	}()
-	res, runErr := b.o.Runner.Run(ctx, b.attempt(base, requirements, g), runner.Sinks{Stdout: w, Stderr: said, Live: math.MaxInt64})
+	res, runErr := b.o.Runner.Run(ctx, b.attempt(t, g), runner.Sinks{Stdout: w, Stderr: said, Live: math.MaxInt64})
 	_ = w.Close()
 	out := <-unpacked
 	switch {
@@ -71,7 +75,7 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 	case out.err != nil && job.KindOf(out.err) != job.KindInvalid:
 		err = out.err
 	default:
-		err = conclude(res, runErr, g.index, said)
+		err = t.conclude(res, runErr, g.index, said)
 	}
 	if err == nil {
 		err = out.err
@@ -80,28 +84,22 @@ func (b *Builder) install(ctx context.Context, base environment.Environment, req
 		err = errors.Join(err, out.tree.Close())
 		out.tree = nil
 	}
-	return out.tree, err
+	return out.tree, g, err
 }
 
-// attempt is the installation. It has arguments, so that no snapshot is made and
-// no sandbox is kept for it.
-func (b *Builder) attempt(base environment.Environment, requirements []string, g *gateway) runner.Attempt {
-	list := strings.Join(requirements, "\n") + "\n"
-	mode := "wheels"
-	if b.o.Index.Sources {
-		mode = "sources"
-	}
+// attempt is the installation.
+func (b *Builder) attempt(t tool, g *gateway) runner.Attempt {
 	return runner.Attempt{
-		Environment: base, Language: "python", Code: []byte(installPython), Args: []string{pkgindex.URL, mode}, Limits: b.o.Limits, Network: g.policy,
-		Files: []runner.File{{Path: "requirements.txt", Size: int64(len(list)), Open: func() (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(list)), nil
+		Environment: t.env, Language: t.language, Code: []byte(t.code), Args: t.args, Limits: b.o.Limits, Network: g.policy,
+		Files: []runner.File{{Path: t.file, Size: int64(len(t.list)), Open: func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(t.list)), nil
 		}}},
 	}
 }
 
 // conclude is why there is nothing to keep; nil for an installation that
 // succeeded.
-func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail) error {
+func (t tool) conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail) error {
 	switch {
 	case res == nil || err != nil:
 		return err
@@ -114,8 +112,7 @@ func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail
 	}
 	switch {
 	case res.Status == job.Failed && code == exitNoInstaller:
-		return job.Errorf(job.KindDependency, "this environment has neither uv nor pip to install packages with").
-			WithHint("install python3-pip on this machine, or use an image that has pip")
+		return t.missing
 	case res.Status == job.Failed && index.Fault() != nil:
 		return job.Errorf(job.KindDependency, "the packages cannot be installed: %w", index.Fault())
 	case res.Status == job.Failed && code == exitFailed:
@@ -128,73 +125,4 @@ func conclude(res *runner.Result, err error, index *pkgindex.Gateway, said *tail
 		return job.Errorf(job.KindDependency, "the packages cannot be installed: %s", res.Error.Message)
 	}
 	return job.Errorf(job.KindDependency, "the packages cannot be installed: %s", res.Status)
-}
-
-// tail passes on what an installer says and remembers the end of it.
-type tail struct {
-	mu     sync.Mutex
-	to     io.Writer
-	passed int
-	last   []byte
-}
-
-// maxLog is how much of what an installation says is passed on, in bytes: it is
-// kept in records, and an image's own Python may say anything.
-const maxLog = 1 << 20
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last = append(t.last, p...)
-	t.last = bytes.Clone(t.last[max(0, len(t.last)-maxTail):])
-	if t.passed < maxLog {
-		_, _ = t.to.Write(p[:min(len(p), maxLog-t.passed)]) // a log that nobody takes is no reason to stop
-		if t.passed += len(p); t.passed >= maxLog {
-			_, _ = io.WriteString(t.to, "\ntako: the log is full: what came after this is not kept\n")
-		}
-	}
-	return len(p), nil
-}
-
-// reason is what the installer gave as one: its lines of errors, or the last.
-func (t *tail) reason() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var errs []string
-	last := "it did not say why"
-	for line := range strings.Lines(strings.ToValidUTF8(string(t.last), "?")) {
-		line = strings.TrimSpace(line)
-		if text, ok := strings.CutPrefix(line, "ERROR: "); ok {
-			errs = append(errs, text)
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	if len(errs) == 0 {
-		errs = []string{last}
-	}
-	text := strings.Join(errs, "; ")
-	return text[:min(len(text), 1000)]
-}
-
-// maxInstalled bounds what a record and a log say that a layer has.
-const maxInstalled = 1000
-
-// installed lists what a tree has, as "name==version", by name.
-func installed(tree []environment.TreeEntry) (list []string) {
-	for _, e := range tree {
-		name, ok := strings.CutSuffix(path.Base(e.Path), ".dist-info")
-		if !ok || path.Dir(e.Path) != "/" {
-			continue
-		}
-		if len(list) == maxInstalled || len(name) > 200 {
-			continue
-		}
-		if name, version, ok := strings.Cut(name, "-"); ok {
-			list = append(list, strings.ReplaceAll(name, "_", "-")+"=="+version)
-		}
-	}
-	slices.Sort(list)
-	return list
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/takovm/tako/internal/assembly"
+	"github.com/takovm/tako/internal/attempt"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
@@ -30,6 +31,11 @@ type source struct {
 // attempt turns flags and arguments into an attempt, without its environment.
 func (o *runOptions) attempt(cfg *config.Config, t job.Type, src source, stdin io.Reader) (*runner.Attempt, error) {
 	a := &runner.Attempt{Language: o.language, Limits: t.Limits, Env: maps.Clone(t.Env), Preload: t.Preload, FixedEnv: len(o.env) == 0}
+	options, err := assembly.Egress(cfg, o.secrets)
+	if err != nil {
+		return nil, err
+	}
+	attempt.Protect(a, t, o.secrets, func() *runner.Trust { return assembly.Trusted(options.Authority, nil) })
 	if err := o.program(a, cfg, src, stdin); err != nil {
 		return nil, err
 	}
@@ -42,7 +48,7 @@ func (o *runOptions) attempt(cfg *config.Config, t job.Type, src source, stdin i
 			return nil, err
 		}
 	}
-	if err := o.network(a, cfg, t.Network); err != nil {
+	if err := o.network(a, options, t.Network); err != nil {
 		return nil, err
 	}
 	if a.Limits.Execution > time.Duration(cfg.MaxTimeout)*time.Second {
@@ -58,21 +64,37 @@ func (o *runOptions) attempt(cfg *config.Config, t job.Type, src source, stdin i
 }
 
 // network compiles what the program may reach.
-func (o *runOptions) network(a *runner.Attempt, cfg *config.Config, n job.Network) error {
+func (o *runOptions) network(a *runner.Attempt, options egress.Options, n job.Network) (err error) {
 	if len(o.hosts) > 0 {
 		n = job.Network{Mode: job.NetworkAllow, Allow: o.hosts}
+		if options.Secrets, err = reached(n, options); err != nil {
+			return usageError("--allow-host: %s", err)
+		}
 	}
 	if !n.Open() {
 		return nil
-	}
-	options, err := assembly.Egress(cfg)
-	if err != nil {
-		return err
 	}
 	if a.Network, err = egress.Compile(n, options); err != nil && len(o.hosts) > 0 {
 		return usageError("--allow-host: %s", err)
 	}
 	return err
+}
+
+// reached are the secrets whose hosts are among those of --allow-host, which
+// take the place of the job type's.
+func reached(n job.Network, o egress.Options) (list []egress.Secret, err error) {
+	all := o.Secrets
+	o.Secrets = nil
+	p, err := egress.Compile(n, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if p.Reaches(s.Target()) {
+			list = append(list, s)
+		}
+	}
+	return list, nil
 }
 
 // typeOf is the job type that was asked for; without one, what the configuration

@@ -13,8 +13,9 @@ func (a *app) newBackupCommand() *cobra.Command {
 		Long: `Make a new directory with a consistent copy of the database and of all files, each
 verified, while the server goes on. The server's disk is not filled: what
 disk_reserve keeps free stays free. To restore it, stop the server and let its
-data_dir be that directory; images and snapshots are made again. Records in
-PostgreSQL are backed up with pg_dump.`,
+data_dir be that directory; images and snapshots are made again. The key of
+secrets (secret_key_file) is not copied: who has both has the secrets, so keep it
+elsewhere. Records in PostgreSQL are backed up with pg_dump.`,
 		Example: "  tako backup /var/backups/tako-2026-11-24",
 	}
 	cmd.Flags().BoolVar(&r.json, "json", false, "print what was copied as JSON")

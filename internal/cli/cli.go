@@ -234,8 +234,8 @@ TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError("%s; see tako --help", err)
 	})
-	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newStatusCommand(), a.newJobsCommand(), a.newDLQCommand(), a.newEnvCommand(),
-		a.newKeysCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(), a.newNetCommand(), a.newBenchCommand(),
+	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newMCPCommand(), a.newStatusCommand(), a.newJobsCommand(), a.newDLQCommand(), a.newEnvCommand(),
+		a.newKeysCommand(), a.newSecretsCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(), a.newNetCommand(), a.newBenchCommand(),
 		a.newVersionCommand(), a.newSetupCommand(), a.newDevCommand())
 	return root
 }

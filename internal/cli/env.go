@@ -13,16 +13,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/takovm/tako/internal/assembly"
+	packages "github.com/takovm/tako/internal/build"
 	"github.com/takovm/tako/internal/oci"
 )
 
 const envLong = `Keep container images as environments: root file systems that programs can run
 in, with "tako run --image REF". No Docker is needed, and nothing of an image is
-executed by pulling it. Images are in the data directory.`
+executed by pulling it. Recipes make images of other images, packages and files.
+Images are in the data directory.`
 
 func (a *app) newEnvCommand() *cobra.Command {
-	cmd := group("env", "Pull, list and remove container images to run in", a.newEnvPullCommand(), a.newEnvLoadCommand(),
-		a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand())
+	cmd := group("env", "Pull, build, list and remove container images to run in", a.newEnvPullCommand(), a.newEnvLoadCommand(),
+		a.newEnvBuildCommand(), a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand(), a.newEnvLockCommand())
 	cmd.Long = envLong
 	return cmd
 }
@@ -62,7 +64,7 @@ func imageNames(count cobra.PositionalArgs) cobra.PositionalArgs {
 			return err
 		}
 		for _, arg := range args {
-			if err := oci.CheckReference(arg); err != nil {
+			if err := oci.CheckReference(arg); err != nil && !packages.IsDigest(arg) {
 				return usageError("%s", err)
 			}
 		}
@@ -179,28 +181,45 @@ func languagesOf(image *oci.Image) string {
 }
 
 func (a *app) newEnvListCommand() *cobra.Command {
-	return a.envCommand(&cobra.Command{Use: "list", Short: "List the images that are here", Long: "List the images that are here.", Args: noArgs},
-		func(_ context.Context, r *remote, store *oci.Store, _ []string) error {
-			images := store.List()
-			return r.say(append([]*oci.Image{}, images...), func() {
-				if len(images) == 0 {
-					r.printf("No images. Pull one: tako env pull python:3.12-slim\n")
-					return
-				}
-				r.table("IMAGE\tRUNS\tSIZE\tENVIRONMENT\tPULLED", func(row func(...any)) {
-					for _, i := range images {
-						row(i.Reference, languagesOf(i), fmt.Sprintf("%d MiB", i.Size>>20), short(i.Digest), i.Pulled.Local().Format("2006-01-02 15:04:05"))
-					}
-				})
-			})
-		})
+	var all bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the images that are here", Args: noArgs,
+		Long: "List the images that are here, and with --all the layers of packages, too: what was\ninstalled for job types, requests and \"tako run --with\".",
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "list layers of packages, too")
+	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, _ []string) error {
+		images := append([]*oci.Image{}, store.List()...)
+		if all {
+			return a.listAll(ctx, r, images)
+		}
+		return r.say(images, func() { r.images(images) })
+	})
+}
+
+// images prints a table of images.
+func (r *remote) images(images []*oci.Image) {
+	if len(images) == 0 {
+		r.printf("No images. Pull one: tako env pull python:3.12-slim\n")
+		return
+	}
+	r.table("IMAGE\tRUNS\tSIZE\tENVIRONMENT\tPULLED OR BUILT", func(row func(...any)) {
+		for _, i := range images {
+			row(i.Reference, languagesOf(i), fmt.Sprintf("%d MiB", i.Size>>20), short(i.Digest), i.Pulled.Local().Format(time.DateTime))
+		}
+	})
 }
 
 func short(digest string) string { return digest[:min(len(digest), 12)] }
 
 func (a *app) newEnvShowCommand() *cobra.Command {
-	return a.envCommand(&cobra.Command{Use: "show REF", Short: "Say what an image is", Long: "Say what an image is and how programs run in it.", Args: imageNames(oneID("image"))},
-		func(_ context.Context, r *remote, store *oci.Store, args []string) error {
+	return a.envCommand(&cobra.Command{
+		Use: "show (REF | LAYER)", Short: "Say what an image or a layer of packages is", Args: imageNames(oneID("image")),
+		Long: "Say what an image is and how programs run in it; or what is in a layer of packages,\nby its digest or 12 digits of it.",
+	},
+		func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
+			if layers, err := a.layerNamed(ctx, store, args[0]); layers != nil || err != nil {
+				return r.showLayer(layers, args[0], err)
+			}
 			image, err := store.Show(args[0])
 			if err != nil {
 				return err
@@ -220,8 +239,9 @@ func (r *remote) describe(image *oci.Image) {
 		{"Image", image.Reference}, {"Manifest", image.Manifest}, {"Environment", image.Digest},
 		{"Runs", languagesOf(image)},
 		{"Size", fmt.Sprintf("%d MiB, of %d MiB in %d layers", image.Size>>20, image.Download>>20, max(len(image.Blobs)-2, 0))},
-		{"Created", created}, {"Pulled", image.Pulled.Local().Format(time.DateTime)},
+		{"Created", created},
 	}
+	rows = append(rows, origin(image)...)
 	if c := env.Config; c != nil {
 		rows = append(rows, [2]string{"User", fmt.Sprintf("%d:%d", c.UID, c.GID)})
 		if c.User != "" {
@@ -248,46 +268,24 @@ func (r *remote) describe(image *oci.Image) {
 	}
 }
 
-// freed is what removing something has brought.
-type freed struct {
-	Removed    []string `json:"removed,omitempty"`
-	FreedBytes int64    `json:"freed_bytes"`
-}
-
-func (a *app) newEnvRemoveCommand() *cobra.Command {
-	return a.envCommand(&cobra.Command{
-		Use: "rm REF...", Short: "Remove images", Args: imageNames(someIDs("image")),
-		Long: "Remove images, and what no other image has in common with them. What runs in one\ngoes on.",
-	}, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
-		var f freed
-		var failed error
-		for _, ref := range args {
-			n, err := store.Remove(ctx, ref)
-			f.FreedBytes += n
-			if err != nil {
-				failed = errors.Join(failed, err)
-				continue
-			}
-			f.Removed = append(f.Removed, ref)
-		}
-		err := r.say(f, func() {
-			for _, ref := range f.Removed {
-				r.printf("removed %s\n", oneLine(ref))
-			}
-		})
-		return errors.Join(failed, err)
-	})
-}
-
-func (a *app) newEnvGCCommand() *cobra.Command {
-	return a.envCommand(&cobra.Command{
-		Use: "gc", Short: "Remove what no image needs", Args: noArgs,
-		Long: "Remove what no image needs any more: layers, environments and downloads that broke\noff. It waits until nobody pulls.",
-	}, func(ctx context.Context, r *remote, store *oci.Store, _ []string) error {
-		n, err := store.GC(ctx)
-		if err != nil {
-			return err
-		}
-		return r.say(freed{FreedBytes: n}, func() { r.printf("freed %d MiB\n", n>>20) })
-	})
+// origin is how an image came here.
+func origin(image *oci.Image) [][2]string {
+	at := image.Pulled.Local().Format(time.DateTime)
+	b := image.Built
+	if b == nil {
+		return [][2]string{{"Pulled", at}}
+	}
+	rows := [][2]string{{"Built", at}}
+	if b.Recipe != "" {
+		rows[0][1] += ", of " + b.Recipe
+	}
+	base := "this machine's Python"
+	if b.Base != "" {
+		base = b.Base + ", " + b.BaseManifest
+	}
+	rows = append(rows, [2]string{"Base", base})
+	if len(b.Requirements) > 0 {
+		rows = append(rows, [2]string{"Packages", strings.Join(b.Installed, ", ") + ", for " + strings.Join(b.Requirements, ", ")})
+	}
+	return rows
 }

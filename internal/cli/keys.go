@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/takovm/tako/internal/assembly"
+	"github.com/takovm/tako/internal/config"
 	tako "github.com/takovm/tako/sdk/go"
 )
 
@@ -32,27 +34,13 @@ func (a *app) newKeysCommand() *cobra.Command {
 // keysCommand is a command on keys.
 func (a *app) keysCommand(cmd *cobra.Command, run func(ctx context.Context, r *remote, ring keyring, args []string) error) *cobra.Command {
 	cmd.Long += keysHelp
-	cmd, r := a.remoteCommand(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if r.given() != "" {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
-			return run(cmd.Context(), r, c, args)
-		}
-		cfg, err := a.config()
-		if err != nil {
-			return &exitError{code: exitFailed, msg: err.Error()}
-		}
-		ring, err := assembly.OpenKeys(cmd.Context(), cfg)
-		if err != nil {
-			return &exitError{code: exitFailed, msg: err.Error()}
-		}
-		defer ring.Close() //nolint:errcheck // what was done is committed
-		return run(cmd.Context(), r, ring, args)
-	}
-	return cmd
+	return stored[keyring]{
+		behind: func(c *tako.Client) keyring { return c },
+		beside: func(ctx context.Context, cfg *config.Config) (keyring, io.Closer, error) {
+			ring, err := assembly.OpenKeys(ctx, cfg)
+			return ring, ring, err
+		},
+	}.command(a, cmd, run)
 }
 
 func (a *app) newKeysCreateCommand() *cobra.Command {

@@ -61,12 +61,12 @@ Exit codes: 0 all of them are allowed, 1 one of them is not.`,
 
 // policyOf is the policy of a job type, or of a request's patterns within it.
 func policyOf(ctx context.Context, cfg *config.Config, ref string, allow []string) (*egress.Policy, error) {
-	o, err := assembly.Egress(cfg)
-	if err != nil {
-		return nil, err
-	}
 	asked := job.Network{Mode: job.NetworkAllow, Allow: allow}
 	if ref == "" && len(allow) > 0 {
+		o, err := assembly.Egress(cfg, nil)
+		if err != nil {
+			return nil, err
+		}
 		return egress.Compile(asked, o)
 	}
 	types, _, err := assembly.JobTypes(cfg)
@@ -80,6 +80,10 @@ func policyOf(ctx context.Context, cfg *config.Config, ref string, allow []strin
 		}
 	}
 	t, err := types.Resolve(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	o, err := assembly.Egress(cfg, egress.Unvalued(t.Secrets))
 	if err != nil {
 		return nil, err
 	}

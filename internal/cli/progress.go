@@ -42,6 +42,7 @@ func (p *progress) report(r environment.Progress) {
 	what := map[environment.Phase]string{
 		oci.PhaseDownload:       "downloading " + p.subject,
 		oci.PhaseUnpack:         "unpacking " + p.subject,
+		oci.PhaseCopy:           "putting together " + p.subject,
 		environment.PhaseScan:   "looking at " + p.subject,
 		environment.PhasePack:   "packing " + p.subject + " (once)",
 		environment.PhaseVerify: "verifying the image",
@@ -55,7 +56,7 @@ func (p *progress) report(r environment.Progress) {
 		bar := strings.Repeat("#", int(percent)*width/100)
 		p.clear()
 		fmt.Fprintf(p.out, "tako: %s [%-*s] %3d %%, %d of %d MiB", oneLine(what), width, bar, percent, r.Done>>20, r.Total>>20)
-		if r.Phase == environment.PhaseVerify && r.Done >= r.Total {
+		if (r.Phase == environment.PhaseVerify || r.Phase == oci.PhaseCopy) && r.Done >= r.Total { // it may be the last
 			p.clear()
 		}
 		return

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,6 +16,7 @@ import (
 
 	"github.com/takovm/tako/internal/assembly"
 	"github.com/takovm/tako/internal/config"
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/oci"
 	"github.com/takovm/tako/internal/runner"
@@ -29,6 +28,7 @@ type runOptions struct {
 	language                       string
 	input, stdin, outputDir        string
 	files, env, hosts, with        []string
+	secrets                        []egress.Secret // what the job type binds
 	jobType                        string
 	timeout, startupTimeout        string
 	memory, disk, image            string
@@ -98,7 +98,7 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.maxStderr, "max-stderr", "", "keep at most `size` of standard error (64k)")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=value` for the program, or pass NAME on")
 	f.StringArrayVar(&o.hosts, "allow-host", nil, "let the program reach `host`: api.example.com, *.example.com, 203.0.113.0/24,\neach with an optional :port or :port-port (default 80 and 443)")
-	f.StringArrayVar(&o.with, "with", nil, "install the Python `package` first, as numpy or 'pandas>=2'; what was installed once is there the next time")
+	f.StringArrayVar(&o.with, "with", nil, "install the `package` first: Python's as numpy or 'pandas>=2', npm's as npm:lodash or npm:@scope/name@^4;\nwhat was installed once is there the next time")
 	f.StringVar(&o.jobType, "job-type", "", "run as a job of this `type` of the configuration or of job_types.json; other flags go beyond it")
 	f.BoolVar(&o.json, "json", false, "print one JSON object about the run instead of streaming")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error beside errors")
@@ -112,6 +112,9 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 	}
 	typ, err := o.typeOf(ctx, cfg)
 	if err != nil {
+		return err
+	}
+	if o.secrets, err = secretsOf(ctx, cfg, typ); err != nil {
 		return err
 	}
 	attempt, err := o.attempt(cfg, typ, src, a.streams.In)
@@ -247,7 +250,7 @@ func (a *app) explain(res *runner.Result, o *runOptions) {
 	}
 	if res.Network != nil {
 		for _, d := range res.Network.Denied {
-			say("the network refused %s: %s", target(d), d.Reason)
+			say("the network refused %s: %s", d.Target(), d.Reason)
 		}
 	}
 	if n := len(res.Artifacts); n > 0 && o.outputDir == "" {
@@ -258,14 +261,6 @@ func (a *app) explain(res *runner.Result, o *runOptions) {
 	} else if res.Error != nil && res.Error.Phase == job.PhaseStartup {
 		say("%s", res.Error.Message)
 	}
-}
-
-// target is what a program wanted to reach.
-func target(d job.Denied) string {
-	if d.Port == 0 {
-		return d.Host
-	}
-	return net.JoinHostPort(d.Host, strconv.Itoa(d.Port))
 }
 
 // openStdin opens what --stdin names; nil for an empty standard input.

@@ -56,7 +56,9 @@ type Config struct {
 	DependencyProxyURL        Secret // may carry a password
 	PackageIndexURL           Secret // may carry a password
 	PackageExtraIndexURLs     []Secret
+	NPMRegistryURL            Secret // may carry a password or a token
 	PackageWheelsDir          string
+	SecretKeyFile             string // empty: secret.key below DataDir
 	PackageAllowSdists        bool
 	PackageOffline            bool
 	BuildMemory               Size

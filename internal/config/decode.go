@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/takovm/tako/internal/job"
 )
 
 // decode fills into from a YAML mapping. A key with a problem keeps its
@@ -111,6 +113,8 @@ func assign(field string, to, in any) Problems {
 		return assignList(field, to, in)
 	case *map[string]string:
 		return assignMap(field, to, in)
+	case *[]job.SecretBinding:
+		return assignBindings(field, to, in)
 	case *[]JobType:
 		return assignJobTypes(field, to, in)
 	}

@@ -28,6 +28,7 @@ type JobType struct {
 	StartupTimeout int // seconds
 	NetworkEnabled bool
 	Network        job.Network // Mode is empty where the type does not say
+	Secrets        []job.SecretBinding
 	SessionEnabled bool
 	GPU            GPU
 	Limits         TypeLimits
@@ -55,7 +56,7 @@ func jobTypeRows() []row[JobType] {
 		{name: "name", at: func(t *JobType) any { return &t.Name }, defDoc: "required",
 			rule: matching(`[A-Za-z0-9_-]{1,64}`, "1 to 64 letters, digits, - and _"), doc: "name that requests use"},
 		{name: "requirements", at: func(t *JobType) any { return &t.Requirements }, defDoc: "[]",
-			doc: "Python packages"},
+			doc: "packages: Python's, and npm's as npm:name@version"},
 		{name: "python_version", def: "3.11", at: func(t *JobType) any { return &t.PythonVersion },
 			rule: matching(`3\.([89]|1[0-9])`, "3.8 to 3.19"), doc: "Python version"},
 		{name: "base_image", at: func(t *JobType) any { return &t.BaseImage }, nullable: true,
@@ -69,7 +70,7 @@ func jobTypeRows() []row[JobType] {
 		{name: "preload", at: func(t *JobType) any { return &t.Preload }, defDoc: "[]",
 			rule: modules(), doc: "Python modules that are imported before a job comes, so that they cost it nothing"},
 		{name: "environment", at: func(t *JobType) any { return &t.Environment }, defDoc: "{}",
-			rule: environment(), show: maskValues, doc: "environment variables of user code"},
+			rule: environment(), show: maskValues, doc: "environment variables of user code; env is the same key"},
 		{name: "memory_limit", def: "512m", at: func(t *JobType) any { return &t.MemoryLimit }, raw: memorySuffix(),
 			rule: sizeBetween(64<<20, 32<<30), doc: "bytes of memory; suffix m or g"},
 		{name: "cpu_limit", def: 1.0, at: func(t *JobType) any { return &t.CPULimit },
@@ -84,6 +85,8 @@ func jobTypeRows() []row[JobType] {
 			rule: optional(oneOf("none", "allow", "public")), doc: "what jobs reach: nothing, what allow names, or the internet without private addresses"},
 		{name: "network.allow", at: func(t *JobType) any { return &t.Network.Allow }, defDoc: "[]", nullable: true,
 			rule: hostPatterns(), doc: "with mode allow: api.example.com, *.example.com, 203.0.113.0/24, each with an optional :port or :port-port"},
+		{name: "secrets", at: func(t *JobType) any { return &t.Secrets }, defDoc: "[]", nullable: true,
+			rule: bindings(), doc: "name, host and header of each: programs see a placeholder, whose place the value takes in that header of requests by HTTPS to that host"},
 		{name: "session_enabled", def: false, at: func(t *JobType) any { return &t.SessionEnabled },
 			doc: "usable in sessions"},
 		{name: "gpu.enabled", def: false, at: func(t *JobType) any { return &t.GPU.Enabled },
@@ -98,7 +101,7 @@ func jobTypeRows() []row[JobType] {
 	rows = append(rows, typeLimitRows()...)
 	acts := map[string]bool{"requirements": true, "base_image": true, "image": true, "language": true, "limits.pids": true, "limits.disk": true,
 		"limits.stdout_bytes": true, "limits.stderr_bytes": true, "limits.artifact_bytes": true, "name": true, "preload": true, "environment": true, "memory_limit": true, "cpu_limit": true, "timeout": true, "startup_timeout": true,
-		"network_enabled": true, "network.mode": true, "network.allow": true}
+		"network_enabled": true, "network.mode": true, "network.allow": true, "secrets": true}
 	for i := range rows {
 		rows[i].notYet = !acts[rows[i].name]
 	}
@@ -135,7 +138,8 @@ func assignJobTypes(field string, to *[]JobType, in any) Problems {
 			found = append(found, wrongType(name, "a mapping", item)...)
 			continue
 		}
-		wrong := decode(rows, name+".", tree, &list[i])
+		tree, wrong := oneEnvironment(name+".", tree)
+		wrong = append(wrong, decode(rows, name+".", tree, &list[i])...)
 		if _, named := tree["name"]; !named {
 			wrong = append(wrong, problem(name+".name", "is required")...)
 		}
@@ -144,6 +148,21 @@ func assignJobTypes(field string, to *[]JobType, in any) Problems {
 	// Kept in spite of problems, so that rules report what else is wrong.
 	*to = list
 	return found
+}
+
+// oneEnvironment gives the variables of a job type their one name: env is another.
+func oneEnvironment(prefix string, tree map[string]any) (map[string]any, Problems) {
+	short, ok := tree["env"]
+	if !ok {
+		return tree, nil
+	}
+	tree = maps.Clone(tree)
+	delete(tree, "env")
+	if _, both := tree["environment"]; both {
+		return tree, problem(prefix+"env", "and environment are one key; leave one of them out")
+	}
+	tree["environment"] = short
+	return tree, nil
 }
 
 // checkJobTypes applies the rules of every field, and where they hold those
@@ -164,6 +183,7 @@ func (c *Config) checkJobTypes() Problems {
 		first[t.Name] = i
 		found = append(found, t.GPU.check(prefix+"gpu.")...)
 		found = append(found, t.checkNetwork(prefix+"network.")...)
+		found = append(found, t.checkSecrets(prefix+"secrets")...)
 		if t.Image != "" && t.BaseImage != "" && t.Image != t.BaseImage {
 			found = append(found, problem(prefix+"image", "and base_image name two images; leave one of them out")...)
 		}

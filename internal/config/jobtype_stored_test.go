@@ -24,6 +24,10 @@ func TestJobTypesAreKept(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, plain, err)
 		}
 	}
+	short, err := DecodeJobType([]byte(`{"name": "a", "env": {"A": "b"}}`))
+	if err != nil || short.Environment["A"] != "b" {
+		t.Errorf("by its shorter name: %+v, %v", short, err)
+	}
 	data, err := EncodeJobType(full)
 	if err != nil {
 		t.Fatal(err)

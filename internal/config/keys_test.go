@@ -66,6 +66,7 @@ func configSamples() map[string]sample {
 		"dependency_proxy_url":                 {list("http://p:1", "https://u:p@p", "socks5://p/", "null"), list("ftp://p", "http://", "http://p/x", "http://p?q=1", "http://p#f", "http://p;x", "p:1")},
 		"package_index_url":                    {list("https://pypi.example/simple/", "http://u:p@127.0.0.1:8080/simple", "null", `""`), list("ftp://p", "https://", "p", "https://p?q=1", "https://p#f")},
 		"package_extra_index_urls":             {list("[]", "[https://a.example/simple]"), list("[a]", "https://a.example")},
+		"npm_registry_url":                     {list("https://npm.example/", "http://u:p@127.0.0.1:4873", "https://token@npm.example/x/", "null", `""`), list("ftp://p", "https://", "p", "https://p?q=1", "https://p#f")},
 		"package_wheels_dir":                   {list("/wheels", "null"), list("[]")},
 		"package_allow_sdists":                 flag,
 		"package_offline":                      flag,
@@ -97,6 +98,7 @@ func configSamples() map[string]sample {
 		"max_memory":                           {list("64m", "32g"), list("63m", "33g")},
 		"max_cpus":                             {list("0.1", "16"), list("0", "17", ".nan")},
 		"max_pids":                             {list("1", "1000"), list("0", "1001")},
+		"secret_key_file":                      {list("/k", "null"), list("3")},
 		"max_disk":                             {list("1m", "8g"), list("1023k", "9g")},
 		"job_types":                            {list("[]", "[{name: a}]"), list("{}", "[3]", "[{}]", "[{name: a},{name: a}]", "")},
 	}
@@ -127,6 +129,7 @@ func jobTypeSamples() map[string]sample {
 		"network":               {list("null", "{}", "{mode: public}", "{mode: ALLOW, allow: [a.example]}"), list("3", "none", "{mode: allow}", "{allow: [a.example]}", "{mode: none, allow: [a.example]}", "{hosts: [a]}")},
 		"network.mode":          {list("{mode: none}", "{mode: null}"), list("{mode: all}", "{mode: 3}")},
 		"network.allow":         {list("{mode: allow, allow: ['*.a.example:443', 203.0.113.0/24, 'db.example:5432-5433']}"), list("{mode: allow, allow: a.example}", "{mode: allow, allow: ['*']}", "{mode: allow, allow: ['https://a.example']}", "{mode: allow, allow: ['a.example:0']}", "{mode: allow, allow: ["+strings.Repeat("a,", 100)+"a]}")},
+		"secrets":               {list("[]", "null"), list("3", "{}", "[3]", "[{}]", "[{name: A}]", "[{name: A, host: a.example}]", "[{name: A, host: a.example, value: v}]", "[{name: A-B, host: a.example}]")},
 		"session_enabled":       {list("true"), list("maybe")},
 		"gpu":                   {list("null", "{}", "{enabled: true, vendor: amd, device_ids: ['0']}", "{enabled: true, vendor: NVIDIA, count: 16}"), list("3", "{enabled: true}", "{vendor: amd}", "{count: 1}", "{gpus: 1}")},
 		"gpu.enabled":           {list("{enabled: false}"), list("{enabled: 3}")},

@@ -222,6 +222,8 @@ func TestYAMLFailures(t *testing.T) {
 		{"unknown key", "max_worker: 3", "field max_worker: unknown key; did you mean max_workers?"},
 		{"unknown, nothing near", "zzzzzzzzz: 3", "field zzzzzzzzz: unknown key"},
 		{"unknown nested", "container_limits: {fsizes: 3}", "field container_limits.fsizes: unknown key; did you mean container_limits.fsize?"},
+		{"variables under both names", "job_types: [{name: a, env: {A: b}, environment: {A: b}}]", "field job_types[0].env: and environment are one key; leave one of them out"},
+		{"variables that are none", "job_types: [{name: a, env: [A]}]", "field job_types[0].environment: must be a mapping, not a list"},
 		{"unknown in a job type", "job_types: [{name: a, timeouts: 3}]", "field job_types[0].timeouts: unknown key; did you mean timeout?"},
 		{"dotted key", "container_limits.fsize: 1048576", "a key with a dot"},
 		{"key that is no name", "'hunter2 is my password': 3", "a key that is not a plain name"},

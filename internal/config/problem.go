@@ -46,15 +46,15 @@ func unknownKey(prefix, key string, known []string) Problems {
 	if !plainName().MatchString(key) {
 		return problem(strings.TrimSuffix(prefix, "."), "a key that is not a plain name")
 	}
-	if near := nearest(key, known); near != "" {
+	if near := Nearest(key, known); near != "" {
 		return problem(prefix+key, "unknown key; did you mean %s?", near)
 	}
 	return problem(prefix+key, "unknown key")
 }
 
-// nearest answers the known name with the fewest edits from key, or nothing
+// Nearest answers the known name with the fewest edits from key, or nothing
 // where all are too far to be meant.
-func nearest(key string, known []string) string {
+func Nearest(key string, known []string) string {
 	best, fewest := "", max(2, len(key)/3)+1
 	for _, name := range known {
 		if d := distance(key, name); d < fewest {

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/takovm/tako/internal/job"
 )
 
 // row is one key: everything that is known of it, in one place.
@@ -86,6 +88,8 @@ func notNil(v any) any {
 		return append([]Secret{}, p...)
 	case []JobType:
 		return append([]JobType{}, p...)
+	case []job.SecretBinding:
+		return append([]job.SecretBinding{}, p...)
 	case map[string]string:
 		if p == nil {
 			return map[string]string{}
@@ -178,6 +182,8 @@ func value(at any) any {
 	case *[]Secret:
 		return *p
 	case *map[string]string:
+		return *p
+	case *[]job.SecretBinding:
 		return *p
 	case *[]JobType:
 		return *p

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 )
 
 const mask = "***"
@@ -52,6 +53,21 @@ func maskURL(v any) any {
 		query = "?" + mask
 	}
 	return u.Scheme + "://" + user + u.Host + u.EscapedPath() + query
+}
+
+// maskToken is maskURL for a URL whose user is a token where there is no password.
+func maskToken(v any) any {
+	text, _ := v.(Secret)
+	u, err := url.Parse(string(text))
+	if err != nil || u.User == nil {
+		return maskURL(v)
+	}
+	if _, ok := u.User.Password(); ok {
+		return maskURL(v)
+	}
+	u.User = nil
+	shown, _ := maskURL(Secret(u.String())).(string)
+	return strings.Replace(shown, "://", "://"+mask+"@", 1)
 }
 
 // maskURLs is maskURL for each of a list.

@@ -15,6 +15,7 @@ const secretFile = `
 api_keys: [` + hidden + `]
 webhook_secret: ` + hidden + `
 database_url: postgresql://ann:` + hidden + `@db:5432/tako?password=` + hidden + `
+npm_registry_url: https://` + hidden + `@npm/team/
 dependency_proxy_url: http://ann:` + hidden + `@proxy:3128
 job_types: [{name: a, environment: {TOKEN: ` + hidden + `}}]
 `
@@ -48,7 +49,7 @@ func TestSecretsAreMasked(t *testing.T) {
 			t.Errorf("a secret is shown: ...%s", out.String()[max(0, at-80):at+10])
 		}
 	}
-	for _, want := range []string{"postgresql://ann:***@db:5432/tako?***", "http://ann:***@proxy:3128", `"TOKEN":"***"`} {
+	for _, want := range []string{"postgresql://ann:***@db:5432/tako?***", "http://ann:***@proxy:3128", "https://***@npm/team/", `"TOKEN":"***"`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not shown", want)
 		}

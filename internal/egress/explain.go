@@ -75,6 +75,9 @@ func (p *Policy) explainAddress(ctx context.Context, v *Verdict, isAddr bool) {
 		texts = append(texts, ip.String())
 	}
 	v.step("address", "", strings.Join(texts, ", ")+" may be dialled")
+	for _, s := range p.secretsFor(v.Host, v.Port) {
+		v.step("secret", "", s.placeholder+" becomes its value in the header "+s.field+"; the connection is opened for that")
+	}
 	switch {
 	case isAddr:
 	case v.Port == httpsPort:

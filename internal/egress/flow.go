@@ -61,6 +61,9 @@ type flow struct {
 	guest  *guestConn
 	up     net.Conn
 
+	ctx    context.Context // ends with abort, and when the flow is over
+	cancel context.CancelFunc
+
 	active atomic.Int64 // when a byte last went through, in nanoseconds of the monotonic clock
 	idle   atomic.Int64 // how long none may, as a time.Duration
 	began  time.Time
@@ -75,10 +78,21 @@ var errRefused = errors.New("refused")
 func (f *flow) serve() {
 	f.began = time.Now()
 	f.idle.Store(int64(f.policy.timeouts.Idle))
+	f.ctx, f.cancel = context.WithCancel(f.link.ctx)
+	defer f.cancel()
 	stop := context.AfterFunc(f.link.ctx, f.abort)
 	defer stop()
 	watch := f.watchIdle()
 	defer watch()
+	if secrets := f.policy.secretsFor(f.host, f.port); len(secrets) > 0 {
+		f.intercept(secrets)
+		return
+	}
+	f.relay()
+}
+
+// relay passes on what either end says.
+func (f *flow) relay() {
 	in := make(chan struct{})
 	out, back := f.gates()
 	go func() {
@@ -126,6 +140,7 @@ func closeWrite(c net.Conn) error {
 // abort resets both connections.
 func (f *flow) abort() {
 	f.cut.Do(func() {
+		f.cancel()
 		f.guest.reset()
 		if t, ok := f.up.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/netguard"
+	"github.com/takovm/tako/internal/redact"
 )
 
 // Options are what a policy needs beside what a job asked for.
@@ -21,6 +23,13 @@ type Options struct {
 	// a request: it has to be within it (see Narrow), and nothing private is
 	// open in it if it is not in the job type's. Nil for a job type's own.
 	Within *job.Network
+
+	// Secrets are put into requests to their hosts, which Authority makes
+	// certificates for; Roots are whose certificates servers may have, nil for
+	// this machine's.
+	Secrets   []Secret
+	Authority *Authority
+	Roots     *x509.CertPool
 
 	Budgets  Budgets
 	Timeouts Timeouts
@@ -41,6 +50,11 @@ type Policy struct {
 	guard    *netguard.Guard
 	budgets  Budgets
 	timeouts Timeouts
+
+	secrets   []bound
+	masker    *redact.Masker // of all values
+	authority *Authority
+	roots     *x509.CertPool
 }
 
 // Compile makes the policy that n describes. An empty mode is none. Errors are
@@ -66,7 +80,10 @@ func Compile(n job.Network, o Options) (*Policy, error) {
 	if p.guard, err = o.guard(private, p.timeouts); err != nil {
 		return nil, job.Errorf(job.KindConfig, "egress_allow_cidrs: %w", err)
 	}
-	return p, p.checkRanges()
+	if err := p.checkRanges(); err != nil {
+		return nil, err
+	}
+	return p, p.bind(o)
 }
 
 // guard makes what judges and connects. Ports are the policy's business.

@@ -64,6 +64,8 @@ func allowed(name string, kind kind, host bool) bool {
 	switch {
 	case slices.Contains(mountPoints, name):
 		return kind == directory
+	case name == nodeLink:
+		return kind == link && !host
 	case within(name, "/etc"):
 		return allowedEtc(name, kind, host)
 	case kind == directory:

@@ -18,6 +18,15 @@ import (
 // PackagesDir is where a layer of packages is inside a sandbox.
 const PackagesDir = "/packages"
 
+// nodeLink is a link of every image to the npm packages of a layer: the import of
+// ECMAScript modules looks for node_modules upwards from the program, and knows
+// no NODE_PATH.
+const nodeLink = "/node_modules"
+
+func linkToNodeModules() *entry {
+	return &entry{path: nodeLink, kind: link, mode: 0o777, target: PackagesDir[1:] + "/node_modules"}
+}
+
 // layerEntry is the entry of the cache that layers belong to, and layerRules the
 // version of what PackLayer makes of a tree.
 const (
@@ -116,12 +125,21 @@ func (e Environment) With(l Layer) Environment {
 		}
 		switch name {
 		case "python":
-			lang.Env = append(lang.Env, "PYTHONPATH="+PackagesDir)
+			lang.Env = append(lang.Env, e.before("PYTHONPATH", PackagesDir))
 		case "node":
-			lang.Env = append(lang.Env, "NODE_PATH="+PackagesDir+"/node_modules")
+			lang.Env = append(lang.Env, e.before("NODE_PATH", PackagesDir+"/node_modules"))
 		}
 		languages[name] = lang
 	}
 	e.Languages = languages
 	return e
+}
+
+// before is a search path with a directory put before those that the image has
+// in it.
+func (e Environment) before(variable, dir string) string {
+	if dirs := e.Config.Variable(variable); dirs != "" {
+		dir += ":" + dirs
+	}
+	return variable + "=" + dir
 }

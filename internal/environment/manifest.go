@@ -14,7 +14,7 @@ import (
 // rules is the version of what this package packs and how. It is part of
 // every digest and index: raise it when the same host should give another
 // image.
-const rules = "tako environment 4"
+const rules = "tako environment 5"
 
 type kind byte
 
@@ -86,14 +86,15 @@ func (m *manifest) digest() string {
 
 // seal makes a manifest of entries: parents are added, and links that lead to
 // nothing in the image are dropped, repeatedly, because links lead to links.
-// So no link names a place of the host that was not packed.
+// So no link names a place of the host that was not packed. nodeLink leads into a
+// layer.
 func seal(entries map[string]*entry, skipped []string, dropped func(e *entry)) *manifest {
 	addParents(entries)
 	for again := true; again; {
 		again = false
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			e := entries[name]
-			if e.kind == link && resolveIn(entries, name) == nil {
+			if e.kind == link && name != nodeLink && resolveIn(entries, name) == nil {
 				dropped(e)
 				delete(entries, name)
 				again = true

@@ -23,7 +23,7 @@ const treeEntry = "image"
 
 // treeRules is the version of what PackTree adds and changes. It is part of
 // every digest.
-const treeRules = "tako image 2"
+const treeRules = "tako image 3"
 
 // maxConfig bounds what an image says about how it is run, in bytes of JSON.
 const maxConfig = 64 << 10
@@ -212,6 +212,9 @@ func mounted(dir string) bool {
 func (p *treePlan) furnish(config ImageConfig) {
 	for _, dir := range mountPoints {
 		p.directory(dir)
+	}
+	if p.entries[nodeLink] == nil {
+		p.entries[nodeLink] = linkToNodeModules()
 	}
 	p.directory("/etc")
 	p.account("/etc/passwd", config.UID, passwd, func(name string) string {

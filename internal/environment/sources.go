@@ -43,6 +43,7 @@ func (p *plan) takeAll() (version string, languages map[string]Language, err err
 	for _, dir := range mountPoints {
 		p.add(&entry{path: dir, kind: directory, mode: 0o755}, false)
 	}
+	p.add(linkToNodeModules(), false)
 	return version, p.languages(version), nil
 }
 

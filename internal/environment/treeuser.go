@@ -3,6 +3,7 @@ package environment
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -92,9 +93,22 @@ func (p *treePlan) languages(config *ImageConfig) (version string, found map[str
 			}
 			env = append([]string{"PYTHON_VERSION=" + version}, env...)
 		}
-		found[l.name] = Language{Command: append([]string{name}, l.flags...), File: l.file, Env: env}
+		found[l.name] = Language{Command: append([]string{name}, l.flags...), File: l.file, Env: env, Preloads: l.name == "python" && p.preloads(e, version)}
 	}
 	return version, found
+}
+
+// preloads reports whether the tree has this machine's own hook, in a directory
+// that this interpreter looks into: a recipe without a base has it.
+func (p *treePlan) preloads(interpreter *entry, version string) bool {
+	if path.Dir(interpreter.path) != path.Dir(interpreterPath) {
+		return false
+	}
+	major, minor, _ := strings.Cut(version, ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	return slices.ContainsFunc(packageDirs(major+"."+minor), func(dir string) bool {
+		return string(p.small(path.Join(dir, hookName))) == preloadHook
+	})
 }
 
 // program finds the first of some names of a program along a search path. The

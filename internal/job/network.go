@@ -1,6 +1,7 @@
 package job
 
 import (
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -41,6 +42,15 @@ type Denied struct {
 	Port   int    `json:"port"` // 0 where there is none: a name was asked for
 	Reason string `json:"reason"`
 	Count  int64  `json:"count"`
+}
+
+// Target is what was to be reached, as it is written: host and port, or the name
+// that was asked for.
+func (d Denied) Target() string {
+	if d.Port == 0 {
+		return d.Host
+	}
+	return net.JoinHostPort(d.Host, strconv.Itoa(d.Port))
 }
 
 // PatternProblem says what is wrong with a pattern of a network policy, or

@@ -16,11 +16,13 @@ type Type struct {
 	Language string `json:"language,omitempty"`
 	// Image is a container image to run in; empty is this machine's environment.
 	Image string `json:"image,omitempty"`
-	// Requirements are Python packages.
+	// Requirements are packages: Python's, and npm's with the prefix npm:.
 	Requirements []string `json:"requirements,omitempty"`
 	// Preload are modules that are imported before a job comes.
 	Preload []string `json:"preload,omitempty"`
 	Network Network  `json:"network,omitzero"`
+	// Secrets are where values may go that jobs do not see.
+	Secrets []SecretBinding `json:"secrets,omitempty"`
 	// What a type may ask for and no part of tako can do yet.
 	GPU bool `json:"gpu,omitempty"`
 }

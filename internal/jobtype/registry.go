@@ -228,7 +228,7 @@ func (r *Registry) resolved(t config.JobType) job.Type {
 	}
 	return job.Type{
 		Name: t.Name, Ref: fmt.Sprintf("%s@latest", t.Name), Limits: l, Env: t.Environment, Preload: t.Preload, Requirements: t.Requirements, Image: t.ImageRef(), Language: t.Language,
-		Network: t.Policy(), GPU: t.GPU.Enabled,
+		Network: t.Policy(), Secrets: t.Secrets, GPU: t.GPU.Enabled,
 	}
 }
 

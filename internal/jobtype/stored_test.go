@@ -88,6 +88,7 @@ func TestVersionsStay(t *testing.T) {
 	old := plain("mine", 1)
 	old.Environment = map[string]string{"A": "old"}
 	old.Network = job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}}
+	old.Secrets = []job.SecretBinding{{Name: "K", Host: "a.example"}}
 	if err := r.Put(t.Context(), old, true); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestVersionsStay(t *testing.T) {
 	for _, ref := range []string{"v1", "stable", "sha256:" + v.Digest, "sha256:" + v.Digest[:12]} {
 		got, err := r.Resolve(t.Context(), "mine@"+ref)
 		if err != nil || got.Env["A"] != "old" || got.Limits.Execution != 9*time.Second || got.Environment != "eeee" ||
-			got.Ref != "mine@sha256:"+v.Digest[:12] || got.Network.Open() {
+			got.Ref != "mine@sha256:"+v.Digest[:12] || got.Network.Open() || len(got.Secrets) > 0 {
 			t.Errorf("%s is %+v, %v", ref, got, err)
 		}
 	}

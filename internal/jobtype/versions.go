@@ -99,6 +99,26 @@ func (r *Registry) Log(ctx context.Context, name, ref string) (string, error) {
 	return r.stored.VersionLog(ctx, name, v.Digest)
 }
 
+// BuiltIn answers what a version was built in, by digest, tag or number;
+// store.ErrNotFound.
+func (r *Registry) BuiltIn(ctx context.Context, name, ref string) (job.EnvironmentRef, error) {
+	if _, err := r.Get(ctx, name); err != nil {
+		return job.EnvironmentRef{}, err
+	}
+	if r.stored == nil {
+		return job.EnvironmentRef{}, store.ErrNotFound
+	}
+	v, err := r.stored.Version(ctx, name, ref)
+	if err != nil {
+		return job.EnvironmentRef{}, err
+	}
+	var b built
+	if err := json.Unmarshal(v.Definition, &b); err != nil {
+		return job.EnvironmentRef{}, fmt.Errorf("reading version %s of job type %s: %w", ref, name, err)
+	}
+	return b.Environment, nil
+}
+
 // version is a type in what a version of it was built in. What jobs may use and
 // reach is the type's as it is now: a version must not bring back what was taken
 // away since.
@@ -127,14 +147,14 @@ func (r *Registry) version(ctx context.Context, now config.JobType, ref string) 
 		return job.Type{}, fmt.Errorf("reading version %s of job type %s: %w", ref, name, err)
 	}
 	resolved, current := r.resolved(t), r.resolved(now)
-	resolved.Limits, resolved.Network, resolved.GPU = current.Limits, current.Network, current.GPU
+	resolved.Limits, resolved.Network, resolved.Secrets, resolved.GPU = current.Limits, current.Network, current.Secrets, current.GPU
 	resolved.Ref, resolved.Environment = name+"@sha256:"+v.Digest[:shortDigest], b.Environment.Digest
 	return resolved, nil
 }
 
 // digestOf names a version of a type: the SHA-256 of what its environment is
 // made of, as JSON with sorted keys, and of the environment that this came to.
-// Limits and network are no part of it.
+// Limits, network and secrets are no part of it.
 func digestOf(t config.JobType, env job.EnvironmentRef) (string, error) {
 	orEmpty := func(texts []string) []string { return append([]string{}, texts...) }
 	environment := t.Environment

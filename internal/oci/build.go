@@ -2,6 +2,7 @@ package oci
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,9 +18,11 @@ import (
 	"github.com/takovm/tako/internal/job"
 )
 
-// build makes the environment of an image whose blobs are all in the store.
-func (s *Store) build(ctx context.Context, ref string, m *v1.Manifest, config *v1.ConfigFile, progress func(environment.Progress)) (environment.Environment, error) {
+// build makes the environment of an image whose blobs are all in the store, or
+// staged.
+func (s *Store) build(ctx context.Context, src candidate, config *v1.ConfigFile, progress func(environment.Progress)) (environment.Environment, error) {
 	var none environment.Environment
+	ref, m := src.shown, src.manifest
 	f, err := s.nameless()
 	if err != nil {
 		return none, s.fail(err)
@@ -28,7 +31,8 @@ func (s *Store) build(ctx context.Context, ref string, m *v1.Manifest, config *v
 	merged := newMerger(ctx, s.limits, &spool{f: f}, func(note string) { progress(environment.Progress{Phase: PhaseUnpack, Note: note}) })
 	meter := newMeter(PhaseUnpack, total(m.Layers), progress)
 	for i, layer := range m.Layers {
-		if err := s.merge(merged, layer, config.RootFS.DiffIDs[i], meter); err != nil {
+		path := cmp.Or(src.staged[layer.Digest], s.blob(layer.Digest))
+		if err := merge(merged, path, layer, meter, config.RootFS.DiffIDs[i]); err != nil {
 			return none, s.fail(inLayer(ref, i, len(m.Layers), err))
 		}
 	}
@@ -40,26 +44,26 @@ func (s *Store) build(ctx context.Context, ref string, m *v1.Manifest, config *v
 	return environment.PackTree(ctx, s.environments, tree, progress)
 }
 
-// merge unpacks one layer of the store.
-func (s *Store) merge(m *merger, layer v1.Descriptor, diffID v1.Hash, meter *meter) error {
-	f, err := os.Open(s.blob(layer.Digest))
+// merge unpacks one layer, which is in the file at path.
+func merge(m *merger, path string, layer v1.Descriptor, meter io.Writer, diffID v1.Hash) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	if err := m.unpack(io.TeeReader(f, meter), layer.Size, diffID); err != nil {
-		return s.blame(layer.Digest, err)
+		return blame(path, layer.Digest, err)
 	}
 	return nil
 }
 
 // blame finds out whether a layer is at fault or this machine's disk. What the
 // disk has damaged is removed, so that the next pull fetches it again.
-func (s *Store) blame(d v1.Hash, err error) error {
+func blame(path string, d v1.Hash, err error) error {
 	if job.KindOf(err) != job.KindInvalid {
 		return err
 	}
-	f, openErr := os.Open(s.blob(d))
+	f, openErr := os.Open(path)
 	if openErr != nil {
 		return openErr
 	}

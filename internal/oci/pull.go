@@ -59,6 +59,13 @@ func CheckReference(text string) error {
 	return err
 }
 
+// SameReference reports whether two names mean one image; false if either is none.
+func SameReference(a, b string) bool {
+	one, err := parseReference(a)
+	other, otherErr := parseReference(b)
+	return err == nil && otherErr == nil && Familiar(one) == Familiar(other)
+}
+
 // Pull fetches an image by tag or digest, makes its environment and records it
 // under the reference. What is in the store already is not fetched again, and a
 // download that broke off goes on where it was. Whatever goes wrong, what was
@@ -137,6 +144,10 @@ type candidate struct {
 	digest   v1.Hash // of the manifest, which is in the store
 	manifest *v1.Manifest
 	blob     func(v1.Hash) source
+	// Of an image that is made here: layers that are no blobs yet, by digest, and
+	// how it was made.
+	staged map[v1.Hash]string
+	built  *Built
 }
 
 // complete fetches what is missing, makes the environment and records the image.
@@ -168,16 +179,21 @@ func (s *Store) complete(ctx context.Context, src candidate, progress func(envir
 			return nil, err
 		}
 	}
-	env, err := s.build(ctx, src.shown, src.manifest, config, progress)
+	env, err := s.build(ctx, src, config, progress)
 	if err != nil {
 		return nil, err
 	}
-	image := &Image{
-		Reference: src.shown, Manifest: src.digest.String(), Download: all, Pulled: s.now().UTC(),
-		Created: config.Created.Time, Rules: rules, Environment: env, Digest: env.Digest, Size: env.Size,
-		Blobs: blobsOf(src),
-	}
+	image := s.imageOf(src, config, env)
+	image.Download = all
 	return image, s.record(image)
+}
+
+// imageOf is the record of an image.
+func (s *Store) imageOf(src candidate, config *v1.ConfigFile, env environment.Environment) *Image {
+	return &Image{
+		Reference: src.shown, Manifest: src.digest.String(), Pulled: s.now().UTC(), Created: config.Created.Time, Rules: rules,
+		Environment: env, Digest: env.Digest, Size: env.Size, Blobs: blobsOf(src), Built: src.built,
+	}
 }
 
 // missing is how many bytes of an image are not in the store.

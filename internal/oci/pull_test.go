@@ -47,7 +47,7 @@ func TestPull(t *testing.T) {
 		"/etc/group":       "f 644 root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n",
 		"/etc/resolv.conf": "f 644 nameserver 198.18.0.1\n",
 		"/home":            "d 755", "/home/sandbox": "d 755", "/input": "d 755", "/output": "d 755", "/packages": "d 755", "/proc": "d 755", "/run": "d 755",
-		"/srv": "d 755", "/srv/data": "f 644 hello", "/sys": "d 755", "/tmp": "d 755",
+		"/node_modules": "l packages/node_modules", "/srv": "d 755", "/srv/data": "f 644 hello", "/sys": "d 755", "/tmp": "d 755",
 		"/usr": "d 755", "/usr/bin": "d 755", "/usr/bin/bash": "f 755 #!", "/usr/bin/tool": "f 755 " + strings.Repeat("t", 5000),
 	}
 	if diff := cmp.Diff(want, contents(t, got.Environment.Image)); diff != "" {

@@ -34,10 +34,13 @@ type Image struct {
 	Size        int64                   `json:"size"`      // of the EROFS file, in bytes
 	Download    int64                   `json:"download"`  // of the layers as they came, in bytes
 	Created     time.Time               `json:"created"`   // as the image says
-	Pulled      time.Time               `json:"pulled"`
-	Blobs       []string                `json:"blobs"` // SHA-256 of all it consists of
+	Pulled      time.Time               `json:"pulled"`    // or loaded, or built
+	Blobs       []string                `json:"blobs"`     // SHA-256 of all it consists of
 	Rules       int                     `json:"rules"`
 	Environment environment.Environment `json:"environment"`
+	// Built is how the image was made on this machine; nil for one that came from
+	// elsewhere, whatever it is called.
+	Built *Built `json:"built,omitempty"`
 }
 
 func (s *Store) recordPath(reference string) string {
@@ -91,7 +94,7 @@ func (s *Store) known(src candidate) *Image {
 		}
 		image.Environment = env
 		image.Reference, image.Environment.Name, image.Pulled = src.shown, src.shown, s.now().UTC()
-		image.Blobs = blobsOf(src)
+		image.Blobs, image.Built = blobsOf(src), src.built
 		return image
 	}
 	return nil
@@ -125,8 +128,8 @@ func (s *Store) Show(reference string) (*Image, error) {
 	return image, nil
 }
 
-// Find answers the environment of a reference, as it was pulled, without asking
-// anybody. One that is not here, or whose EROFS file is gone or damaged, is a
+// Find answers the environment of a reference, as it was pulled or built, without
+// asking anybody. One that is not here, or whose EROFS file is gone or damaged, is a
 // job.KindNotFound error.
 func (s *Store) Find(reference string) (environment.Environment, error) {
 	image, err := s.Show(reference)
@@ -135,8 +138,7 @@ func (s *Store) Find(reference string) (environment.Environment, error) {
 	}
 	env, ok := environment.FindTree(s.environments, image.Digest)
 	if !ok {
-		return environment.Environment{}, job.Errorf(job.KindNotFound, "the environment of %s is gone or damaged", image.Reference).
-			WithHint("make it again with `tako env pull %s`", image.Reference)
+		return environment.Environment{}, image.gone()
 	}
 	env.Name = image.Reference
 	return env, nil

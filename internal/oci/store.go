@@ -56,6 +56,9 @@ func Open(dir, environments string, limits Limits) (*Store, error) {
 	return s, nil
 }
 
+// Limits are those of the store's images, none of them zero.
+func (s *Store) Limits() Limits { return s.limits }
+
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

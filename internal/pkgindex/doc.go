@@ -1,5 +1,6 @@
 // Package pkgindex is the package index that an installation sees: a gateway in
-// this process to the operator's indexes and to a directory of wheels.
+// this process to the operator's indexes, to a registry of npm packages and to a
+// directory of both kinds.
 //
 // An installation runs in a sandbox whose only network is this gateway, by plain
 // HTTP and without credentials. What the indexes need (TLS, passwords, a proxy)
@@ -16,6 +17,13 @@
 // repository API, HTML or JSON (PEP 503, PEP 691). Files that are not wheels are
 // left out unless source distributions are allowed, because building one runs
 // code of whoever wrote it.
+//
+// # npm
+//
+// The gateway is a registry, too, as far as an installer asks it: a page for each
+// package, in the abbreviated form, written anew with what is known to be of use,
+// and the files that it names. Checksums are the registry's, and npm compares
+// them. In the directory, a package is a file as npm pack makes it.
 //
 // # Trust
 //

@@ -17,8 +17,11 @@ import (
 // Host is the name under which a sandbox reaches the gateway, on port 80.
 const Host = "packages.tako"
 
-// URL is where its clients find the simple repository API.
-const URL = "http://" + Host + "/simple/"
+// Where its clients find the simple repository API, and npm's registry.
+const (
+	URL    = "http://" + Host + "/simple/"
+	NPMURL = "http://" + Host + "/npm/"
+)
 
 // Limits of what is fetched, in bytes.
 const (
@@ -32,15 +35,23 @@ const (
 	maxPages    = 256 << 20
 )
 
-// silence is how long an index may take to answer, or to go on.
-const silence = 60 * time.Second
+// silence is how long an index may take to answer, or to go on; patience how long
+// a page may take in all.
+const (
+	silence  = 60 * time.Second
+	patience = 10 * time.Minute
+)
 
 // Options say where packages come from.
 type Options struct {
 	// Indexes are simple repository APIs, the first one first; their URLs may
 	// hold a user and a password.
 	Indexes []*url.URL
-	// Wheels, if not empty, is a directory of wheels that come before them.
+	// NPM, if not nil, is a registry of npm packages. Its URL may hold a user and a
+	// password, or a token in the place of the user.
+	NPM *url.URL
+	// Wheels, if not empty, is a directory of wheels, and of npm packages as npm
+	// pack makes them, that come before all these.
 	Wheels string
 	// Sources lets source distributions through.
 	Sources bool
@@ -58,24 +69,33 @@ type Gateway struct {
 	client *http.Client
 	wheels *os.Root // nil where there is none
 
-	reading sync.Mutex // of pages: one at a time is in memory
-	mu      sync.Mutex
-	pages   map[string][]byte // that were served, by project; nil where there is none
-	size    int               // of all of them
-	files   []target          // by the number in our links
-	fault   error             // the first thing that an index could not do
+	reading, asking chan struct{} // a turn at pages and at npm's, so that few are in memory
+	packed          func() (map[string]packument, error)
+
+	mu    sync.Mutex
+	pages map[string][]byte // that were served, by path; nil where there is none
+	size  int               // of all of them
+	files []target          // by the number in our links
+	npms  map[string]target // files of npm packages, by their path
+	sums  map[string]string // SHA-256 of the files that were handed out, by name
+	fault error             // the first thing that an index could not do
 }
+
+// Of npm's pages, which are small, clients ask for many at once.
+const maxAsking = 4
 
 // target is where a file comes from.
 type target struct {
 	url   *url.URL // nil: the directory
 	name  string
+	hash  string   // "sha256=...", as the page had it; or empty
 	index *url.URL // whose page had it
 }
 
 // New returns a gateway. The caller closes it.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{o: o, pages: map[string][]byte{}}
+	g := &Gateway{o: o, pages: map[string][]byte{}, npms: map[string]target{}, sums: map[string]string{}, reading: make(chan struct{}, 1), asking: make(chan struct{}, maxAsking)}
+	g.packed = sync.OnceValues(g.readPacked)
 	if o.Wheels != "" {
 		root, err := os.OpenRoot(o.Wheels)
 		if err != nil {
@@ -117,7 +137,11 @@ func (g *Gateway) fail(index *url.URL, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.fault == nil {
-		g.fault = job.Errorf(job.KindUnavailable, "the package index %s does not answer: %w", shown(index), plain(err))
+		what := "package index"
+		if index == g.o.NPM {
+			what = "npm registry"
+		}
+		g.fault = job.Errorf(job.KindUnavailable, "the %s %s does not answer: %w", what, shown(index), plain(err))
 	}
 }
 
@@ -129,12 +153,8 @@ func shown(u *url.URL) string { return u.Scheme + "://" + u.Host }
 // others as the guard allows it: the address that is judged is the one that is
 // dialled.
 func (g *Gateway) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	operators := g.o.Indexes
-	if g.o.Proxy != nil {
-		operators = append([]*url.URL{g.o.Proxy}, operators...)
-	}
-	for _, u := range operators {
-		if strings.EqualFold(address, withPort(u)) {
+	for _, u := range append([]*url.URL{g.o.Proxy, g.o.NPM}, g.o.Indexes...) {
+		if u != nil && strings.EqualFold(address, withPort(u)) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, address)
 		}
@@ -170,8 +190,10 @@ func (g *Gateway) request(ctx context.Context, u, index *url.URL, accept string)
 	if err := g.mayFetch(ctx, u, index); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(context.WithValue(ctx, key{}, index), http.MethodGet, u.String(), nil)
 	if err != nil {
+		cancel(nil)
 		return nil, err
 	}
 	req.Header.Set("Accept", accept)
@@ -179,11 +201,23 @@ func (g *Gateway) request(ctx context.Context, u, index *url.URL, accept string)
 	if accept == anything {
 		req.Header.Set("Accept-Encoding", "identity") // a file is what it is
 	}
-	if u.User == nil && sameHost(u, index) && index.User != nil {
-		password, _ := index.User.Password()
-		req.SetBasicAuth(index.User.Username(), password)
+	if u.User == nil && sameHost(u, index) {
+		g.authorize(req, index)
 	}
-	return g.client.Do(req)
+	return g.patiently(ctx, cancel, req)
+}
+
+// authorize gives a request the credentials of an index. npm's have tokens.
+func (g *Gateway) authorize(req *http.Request, index *url.URL) {
+	if index.User == nil {
+		return
+	}
+	password, given := index.User.Password()
+	if index == g.o.NPM && !given {
+		req.Header.Set("Authorization", "Bearer "+index.User.Username())
+		return
+	}
+	req.SetBasicAuth(index.User.Username(), password)
 }
 
 // redirect judges where an answer sends us. Credentials do not go along to

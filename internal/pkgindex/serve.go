@@ -6,17 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
-	"path"
-	"strconv"
 	"strings"
 )
 
-// ServeHTTP answers an installer: pages of projects below /simple/, their files
-// below /file/. Nothing else is there.
+// ServeHTTP answers an installer: pages of projects below /simple/, those of npm
+// packages below /npm/, the files of both below /file/. Nothing else is there.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		http.Error(w, "an index is only read", http.StatusMethodNotAllowed)
@@ -26,6 +23,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch name := strings.TrimSuffix(rest, "/"); {
 	case section == "simple" && validProject(name):
 		g.project(w, r, normal(name))
+	case section == "npm":
+		g.npm(w, r, rest)
 	case section == "file":
 		g.file(w, r, rest)
 	default:
@@ -33,34 +32,65 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// project answers a page in HTML, which every installer knows. It is made once.
+// project answers a page in HTML, which every installer knows.
 func (g *Gateway) project(w http.ResponseWriter, r *http.Request, name string) {
-	g.reading.Lock()
-	defer g.reading.Unlock()
+	g.once(w, r, page{"/simple/" + name, "text/html; charset=utf-8", g.reading, func(ctx context.Context) ([]byte, error) {
+		return g.render(ctx, name)
+	}})
+}
+
+// page is one that an installer asks for.
+type page struct {
+	path string
+	kind string        // of its content
+	turn chan struct{} // held while it is made
+	make func(ctx context.Context) ([]byte, error)
+}
+
+// once answers a page. One that is nil is not there.
+func (g *Gateway) once(w http.ResponseWriter, r *http.Request, p page) {
+	content, err := g.content(r.Context(), p)
+	switch {
+	case errors.Is(err, errFull):
+		http.Error(w, err.Error(), http.StatusTooManyRequests)
+	case err != nil:
+		http.Error(w, "the index does not answer", http.StatusBadGateway)
+	case content == nil:
+		http.NotFound(w, r)
+	default:
+		w.Header().Set("Content-Type", p.kind)
+		_, _ = w.Write(content) // who has gone does not need it
+	}
+}
+
+var errFull = errors.New("this installation has looked at too many projects")
+
+// content makes a page, once.
+func (g *Gateway) content(ctx context.Context, p page) ([]byte, error) {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	g.mu.Lock()
-	page, made := g.pages[name]
+	content, made := g.pages[p.path]
 	full := len(g.pages) >= maxProjects || g.size > maxPages
 	g.mu.Unlock()
-	if !made {
-		var err error
-		if full {
-			http.Error(w, "this installation has looked at too many projects", http.StatusTooManyRequests)
-			return
-		}
-		if page, err = g.render(r.Context(), name); err != nil {
-			http.Error(w, "the index does not answer", http.StatusBadGateway)
-			return
-		}
-		g.mu.Lock()
-		g.pages[name], g.size = page, g.size+len(page)
-		g.mu.Unlock()
+	switch {
+	case made:
+		return content, nil
+	case full:
+		return nil, errFull
 	}
-	if page == nil {
-		http.NotFound(w, r)
-		return
+	content, err := p.make(ctx)
+	if err != nil {
+		return nil, err
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(page) // who has gone does not need it
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pages[p.path], g.size = content, g.size+len(content)
+	return content, nil
 }
 
 // render makes the page of a project; nil where no source has it.
@@ -148,105 +178,39 @@ func (g *Gateway) local(name string) (files []string) {
 
 // page fetches an index's page of a project.
 func (g *Gateway) page(ctx context.Context, index *url.URL, name string) (links []link, there bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, silence)
-	defer cancel()
 	u := *index
 	u.Path, u.User = strings.TrimSuffix(index.Path, "/")+"/"+name+"/", nil
-	resp, err := g.request(ctx, &u, index, accept)
+	there, err = g.read(ctx, &u, index, accept, func(resp *http.Response) (err error) {
+		links, err = parsePage(resp, resp.Request.URL)
+		return err
+	})
+	return links, there, err
+}
+
+// read fetches a page and has it parsed; there is false for one that is not. An
+// index that is silent for too long, or never comes to an end, is given up.
+func (g *Gateway) read(ctx context.Context, u, index *url.URL, accept string, parse func(*http.Response) error) (there bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errEndless)
+	defer cancel()
+	resp, err := g.request(ctx, u, index, accept)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
-		links, err = parsePage(resp, resp.Request.URL)
-		return links, true, err
-	case http.StatusNotFound:
-		return nil, false, nil
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, false, fmt.Errorf("it answers %s: does it need a user and a password in its URL?", resp.Status)
-	}
-	return nil, false, fmt.Errorf("it answers %s", resp.Status)
-}
-
-// remember gives a file the name under which it is asked for.
-func (g *Gateway) remember(l linked) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.files = append(g.files, target{url: l.url, name: l.name, index: l.index})
-	return strconv.Itoa(len(g.files))
-}
-
-// file passes a file on.
-func (g *Gateway) file(w http.ResponseWriter, r *http.Request, rest string) {
-	key, name, _ := strings.Cut(rest, "/")
-	var t target
-	n, err := strconv.Atoi(key)
-	g.mu.Lock()
-	if err == nil && n > 0 && n <= len(g.files) {
-		t = g.files[n-1]
-	}
-	g.mu.Unlock()
-	if t.name == "" || t.name != name {
-		http.NotFound(w, r)
-		return
-	}
-	if t.index == nil {
-		err = g.fromDirectory(w, r, t)
-	} else {
-		err = g.fromIndex(w, r, t)
-	}
-	if err != nil {
-		http.Error(w, path.Base(t.name)+" cannot be fetched", http.StatusBadGateway)
-	}
-}
-
-// fromDirectory sends a local wheel. A name that leads out of the directory is
-// none of it (os.Root).
-func (g *Gateway) fromDirectory(w http.ResponseWriter, r *http.Request, t target) error {
-	f, err := g.wheels.Open(t.name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, fs.ErrInvalid)
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, t.name, info.ModTime(), f)
-	return nil
-}
-
-// fromIndex fetches a file and sends it. The error is for an answer that has not
-// begun; one that breaks off later shows as a length or a hash that is wrong.
-func (g *Gateway) fromIndex(w http.ResponseWriter, r *http.Request, t target) error {
-	resp, err := g.request(r.Context(), t.url, t.index, anything)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		err = fmt.Errorf("%s: it answers %s", t.name, resp.Status)
-	}
-	if err != nil {
-		if r.Context().Err() == nil && (resp == nil || resp.StatusCode >= 500) { // else it is this file's affair
-			g.fail(t.index, err)
+		if err = parse(resp); err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
 		}
-		return err
+		return true, err
+	case http.StatusNotFound:
+		return false, nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		what := "a user and a password"
+		if index == g.o.NPM {
+			what = "a token, or a user and a password,"
+		}
+		return false, fmt.Errorf("it answers %s: does it need %s in its URL?", resp.Status, what)
 	}
-	defer resp.Body.Close()
-	if resp.ContentLength > maxFile {
-		err := fmt.Errorf("%s has %d bytes, which is too large", t.name, resp.ContentLength)
-		g.fail(t.index, err)
-		return err
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	if resp.ContentLength >= 0 {
-		w.Header().Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
-	}
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	if _, err := io.Copy(w, io.LimitReader(resp.Body, maxFile)); err != nil && r.Context().Err() == nil {
-		g.fail(t.index, fmt.Errorf("%s broke off: %w", t.name, plain(err)))
-	}
-	return nil
+	return false, fmt.Errorf("it answers %s", resp.Status)
 }

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 type changing struct {
 	memory  atomic.Int64
 	network atomic.Pointer[job.Network]
+	secrets atomic.Pointer[[]job.SecretBinding]
 }
 
 func (c *changing) Resolve(context.Context, string) (job.Type, error) {
@@ -21,6 +23,9 @@ func (c *changing) Resolve(context.Context, string) (job.Type, error) {
 	t.Limits.Memory = c.memory.Load()
 	if n := c.network.Load(); n != nil {
 		t.Network = *n
+	}
+	if s := c.secrets.Load(); s != nil {
+		t.Secrets = *s
 	}
 	return t, nil
 }
@@ -74,6 +79,61 @@ func TestAgainHasNoMoreNetwork(t *testing.T) {
 		}
 		if got := again.Request.Type.Network; got.Mode != tc.want.Mode || !slices.Equal(got.Allow, tc.want.Allow) {
 			t.Errorf("%s: the rerun has %+v", name, got)
+		}
+	}
+}
+
+// Nor is a secret; one that the type has got since was not its job's.
+func TestAgainHasNoMoreSecrets(t *testing.T) {
+	binding := func(name, host string) job.SecretBinding { return job.SecretBinding{Name: name, Host: host} }
+	both := []job.SecretBinding{binding("A", "a.example"), binding("B", "b.example")}
+	types := &changing{}
+	types.memory.Store(128 << 20)
+	types.network.Store(&job.Network{Mode: job.NetworkPublic})
+	types.secrets.Store(&both)
+	r := newRig(t, func(o *queue.Options) { o.Types = types })
+	first := r.wait(t, r.submit(t, request("x"), queue.Origin{}).ID)
+	for name, tc := range map[string]struct{ now, want []job.SecretBinding }{
+		"the same":     {both, both},
+		"less":         {both[1:], both[1:]},
+		"another host": {[]job.SecretBinding{binding("A", "c.example"), both[1]}, both[1:]},
+		"more":         {append([]job.SecretBinding{binding("C", "c.example")}, both...), both},
+		"none":         {nil, nil},
+	} {
+		types.secrets.Store(&tc.now)
+		again, err := r.Again(t.Context(), first.ID, job.Rerun, queue.Change{}, queue.Origin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.Request.Type.Secrets; !slices.Equal(got, tc.want) {
+			t.Errorf("%s: the rerun has %+v", name, got)
+		}
+	}
+}
+
+// A network that its type does not give is refused when the job comes, not when
+// it runs.
+func TestRequestsOnlyNarrow(t *testing.T) {
+	types := &changing{}
+	types.memory.Store(128 << 20)
+	types.network.Store(&job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example", "b.example"}})
+	r := newRig(t, func(o *queue.Options) { o.Types = types })
+	for name, tc := range map[string]struct {
+		asked job.Network
+		want  string
+	}{
+		"less":    {job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example"}}, ""},
+		"none":    {job.Network{Mode: job.NetworkNone}, ""},
+		"more":    {job.Network{Mode: job.NetworkAllow, Allow: []string{"a.example", "c.example"}}, "c.example"},
+		"all":     {job.Network{Mode: job.NetworkPublic}, "the job type allows certain hosts only"},
+		"a typo":  {job.Network{Mode: job.NetworkAllow, Allow: []string{"*"}}, "*"},
+		"nothing": {job.Network{Mode: job.NetworkAllow}, "no patterns"},
+	} {
+		req := request("x")
+		req.Network = &tc.asked
+		_, err := r.Submit(t.Context(), req, queue.Origin{})
+		if (err == nil) != (tc.want == "") || err != nil && (job.KindOf(err) != job.KindInvalid || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

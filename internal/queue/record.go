@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/job"
 )
 
@@ -45,6 +46,11 @@ func (j *Jobs) newRecord(ctx context.Context, req job.Request, o Origin) (job.Re
 	}
 	if err := j.checkLimits(req, t); err != nil {
 		return job.Record{}, err
+	}
+	if req.Type != nil && req.Network != nil {
+		if err := egress.Narrow(t.Network, *req.Network); err != nil {
+			return job.Record{}, err
+		}
 	}
 	if len(req.Input) == 0 {
 		req.Input = json.RawMessage("{}")

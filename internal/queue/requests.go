@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/takovm/tako/internal/egress"
@@ -133,8 +134,8 @@ func (j *Jobs) Again(ctx context.Context, id string, how job.Relationship, chang
 	return j.Submit(ctx, req, o)
 }
 
-// narrow keeps a job that repeats another from having a network that its type no
-// longer gives: what was taken away stays away. All else is as it was.
+// narrow keeps a job that repeats another from having a network or secrets that
+// its type no longer gives: what was taken away stays away. All else is as it was.
 func (j *Jobs) narrow(ctx context.Context, req *job.Request) error {
 	if req.Type == nil || !req.Type.Network.Open() {
 		return nil
@@ -146,10 +147,11 @@ func (j *Jobs) narrow(ctx context.Context, req *job.Request) error {
 	t := *req.Type
 	switch {
 	case err != nil || now.Name != t.Name: // there is no such type any more
-		t.Network = job.Network{Mode: job.NetworkNone}
+		t.Network, now.Secrets = job.Network{Mode: job.NetworkNone}, nil
 	case egress.Narrow(now.Network, t.Network) != nil:
 		t.Network = now.Network
 	}
+	t.Secrets = slices.DeleteFunc(slices.Clone(t.Secrets), func(b job.SecretBinding) bool { return !slices.Contains(now.Secrets, b) })
 	req.Type = &t
 	return nil
 }

@@ -78,14 +78,17 @@ func byClaim(stderr []byte) (kind, message string) {
 	if line == "" {
 		return "runtime_error", excerpt(stderr, "Process exited with an error")
 	}
-	name, _, _ := strings.Cut(line, ":")
-	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
-		name = name[dot+1:] // json.decoder.JSONDecodeError
-	}
-	if kind, ok := exceptions()[name]; ok {
+	if kind, ok := exceptions()[classOf(line)]; ok {
 		return kind, excerpt([]byte(line), line)
 	}
 	return "runtime_error", excerpt([]byte(line), line)
+}
+
+// classOf is the class that the line of an exception names, without its module:
+// json.decoder.JSONDecodeError.
+func classOf(line string) string {
+	name, _, _ := strings.Cut(line, ":")
+	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
 // lastException finds the line that names the exception: the first after the

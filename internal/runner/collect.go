@@ -65,7 +65,7 @@ func (r *run) collect(ctx context.Context) error {
 }
 
 func (r *run) skip(name, why string) {
-	r.result.Skipped = append(r.result.Skipped, fmt.Sprintf("%q: %s", name, why))
+	r.result.Skipped = append(r.result.Skipped, fmt.Sprintf("%q: %s", r.attempt.Redact.String(name), why))
 }
 
 // artifact takes one file: its digest and type on the way to the sink. The
@@ -73,9 +73,10 @@ func (r *run) skip(name, why string) {
 // becomes of the file.
 func (r *run) artifact(name string, size int64, content io.Reader) error {
 	source := &watched{r: content}
-	content = source
+	content = r.attempt.Redact.Reader(source)
+	name = r.attempt.Redact.String(name)
 	if name == resultFile {
-		data, err := io.ReadAll(source)
+		data, err := io.ReadAll(content)
 		if err != nil {
 			return nil //nolint:nilerr // the session tells of it
 		}

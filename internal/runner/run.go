@@ -8,9 +8,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/redact"
 	"github.com/takovm/tako/internal/sandbox"
 )
 
@@ -50,8 +52,8 @@ type run struct {
 
 func newRun(a Attempt, sinks Sinks) *run {
 	r := &run{attempt: a, sinks: sinks, clock: clock{begun: time.Now()}, result: Result{Environment: a.Environment}}
-	r.stdout = &capture{limit: a.Limits.Stdout, live: sinks.Stdout, liveLimit: sinks.Live, keepHead: sinks.Keep}
-	r.stderr = &capture{limit: a.Limits.Stderr, live: sinks.Stderr, liveLimit: sinks.Live, keepHead: sinks.Keep, wantTail: true}
+	r.stdout = &capture{mask: a.Redact.Lines(), limit: a.Limits.Stdout, live: sinks.Stdout, liveLimit: sinks.Live, keepHead: sinks.Keep}
+	r.stderr = &capture{mask: a.Redact.Lines(), limit: a.Limits.Stderr, live: sinks.Stderr, liveLimit: sinks.Live, keepHead: sinks.Keep, wantTail: true}
 	return r
 }
 
@@ -67,6 +69,7 @@ func (r *run) do(ctx context.Context, supplier *sandbox.Supplier) (*Result, erro
 	}
 	fault := r.conclude(ctx, err)
 	r.result.Network = r.network()
+	r.blameNetwork()
 	if r.box != nil {
 		r.result.Leftovers = r.release(supplier)
 	}
@@ -252,10 +255,17 @@ func (r *run) network() *job.NetworkUse {
 	}
 	report := r.box.Link.Report()
 	use.BytesIn, use.BytesOut = report.BytesIn, report.BytesOut
-	for _, d := range report.Denied {
-		use.Denied = append(use.Denied, job.Denied{Host: d.Host, Port: int(d.Port), Reason: d.Reason, Count: d.Count})
-	}
+	use.Denied = denied(report.Denied, r.attempt.Redact)
 	return use
+}
+
+// denied is what was refused, masked: the program chose names, which stand in
+// reasons, too.
+func denied(rows []egress.Denied, m *redact.Masker) (list []job.Denied) {
+	for _, d := range rows {
+		list = append(list, job.Denied{Host: m.String(d.Host), Port: int(d.Port), Reason: m.String(d.Reason), Count: d.Count})
+	}
+	return list
 }
 
 // usage is what the program used, by the kernel's count of its sandbox since it

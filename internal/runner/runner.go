@@ -12,6 +12,7 @@ import (
 	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/redact"
 	"github.com/takovm/tako/internal/sandbox"
 )
 
@@ -55,10 +56,23 @@ type Attempt struct {
 	Limits job.Limits
 	// Network is what the program may reach; nil is nothing.
 	Network *egress.Policy
+	// Trust, if not nil, is what the program is to trust beside what its
+	// environment does.
+	Trust *Trust
+	// Redact masks what comes out of the sandbox: output, files and their names,
+	// and what the record says of them. Nil masks nothing.
+	Redact *redact.Masker
 	// Ready, if not nil, is called when all is staged or at hand. The program starts when
 	// it returns; with an error of its own the attempt ends instead. It is called
 	// again where another sandbox takes the place of one that has died.
 	Ready func(context.Context) error
+}
+
+// Trust are certificate authorities, in PEM.
+type Trust struct {
+	// All has every one that is to be trusted, Own only those that nobody else
+	// would.
+	All, Own []byte
 }
 
 // File is one more input.

@@ -50,7 +50,7 @@ func (r *run) request() sandbox.Request {
 	req := sandbox.Request{
 		Environment: r.attempt.Environment,
 		Limits:      r.attempt.Limits,
-		CodeBytes:   int64(len(r.attempt.Code)),
+		CodeBytes:   int64(len(r.attempt.Code)) + r.attempt.Trust.size(),
 		InputBytes:  input,
 		Tenant:      r.attempt.Tenant,
 		Linked:      r.attempt.Network != nil,
@@ -82,6 +82,11 @@ func (r *run) stage(ctx context.Context) error {
 		own = append(own, readable(r.codePath(), r.attempt.Code))
 	}
 	own = append(own, readable(sandbox.InputDir+"/data.json", r.input()))
+	if trust := r.attempt.Trust.files(); trust != nil {
+		if err := r.isStaged("certificates", r.box.Session.PutAll(ctx, trust...)); err != nil {
+			return err
+		}
+	}
 	if r.box.Held && len(r.attempt.Files) == 0 && len(r.attempt.Code)+len(r.input()) <= guest.MostAtOnce {
 		r.own = own // and goes with the release
 		return nil
@@ -256,23 +261,38 @@ func (r *run) env() []string {
 	if c := r.attempt.Environment.Config; c != nil {
 		set(vars, c.Env)
 	}
+	maps.Copy(vars, fixed())
 	maps.Copy(vars, map[string]string{
 		"PATH":                   r.attempt.searchPath(),
-		"HOME":                   sandbox.HomeDir,
-		"USER":                   "sandbox",
-		"LANG":                   "C.UTF-8",
-		"XDG_CACHE_HOME":         "/tmp/.cache",
-		"MPLCONFIGDIR":           "/tmp/.cache/matplotlib",
 		"TAKO_STARTUP_TIMEOUT":   strconv.Itoa(int(l.Startup.Seconds())),
 		"TAKO_EXECUTION_TIMEOUT": strconv.Itoa(int(l.Execution.Seconds())),
 	})
 	set(vars, r.attempt.Environment.Languages[r.attempt.Language].Env)
+	maps.Copy(vars, r.attempt.Trust.vars())
 	maps.Copy(vars, r.attempt.Env)
 	env := make([]string, 0, len(vars))
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		env = append(env, name+"="+vars[name])
 	}
 	return env
+}
+
+// fixed are the contract's variables that are the same in every sandbox.
+func fixed() map[string]string {
+	return map[string]string{
+		"HOME":           sandbox.HomeDir,
+		"USER":           "sandbox",
+		"LANG":           "C.UTF-8",
+		"XDG_CACHE_HOME": "/tmp/.cache",
+		"MPLCONFIGDIR":   "/tmp/.cache/matplotlib",
+	}
+}
+
+// Overrides reports that a variable of an image has no effect: the contract gives
+// programs another value.
+func Overrides(name, value string) bool {
+	own, ok := fixed()[name]
+	return ok && own != value || strings.HasPrefix(name, "TAKO_")
 }
 
 // set sets variables that are written NAME=value.

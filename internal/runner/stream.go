@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/takovm/tako/internal/guest"
+	"github.com/takovm/tako/internal/redact"
 )
 
 // Stream is what is kept of a program's stdout or stderr.
@@ -34,41 +35,69 @@ type capture struct {
 	keepHead  bool
 	// wantTail keeps the stream coming after the limit, for its tail.
 	wantTail bool
-	live     io.Writer // nil once it failed; used by Write alone
+	mask     *redact.Stream // of what must not be seen; nothing else sees the bytes before
+	live     io.Writer      // nil once it failed; used by whoever has turned writing on
 
 	mu     sync.Mutex // not held while live is written to: that may block for good
 	head   bytes.Buffer
 	tail   []byte
 	seen   int64
 	closed bool  // nothing more is kept
+	busy   bool  // a piece is being written to live
 	err    error // what live failed with
 }
 
 // Write never fails, except that it asks for silence when no more is needed.
 func (c *capture) Write(p []byte) (int, error) {
-	passed, enough := c.keep(p)
-	if len(passed) > 0 && c.live != nil {
-		if _, err := c.live.Write(passed); err != nil {
-			c.live = nil
-			c.mu.Lock()
-			c.err = err
-			c.mu.Unlock()
-		}
-	}
+	passed, enough := c.take(p)
+	c.pass(passed)
 	if enough {
 		return len(p), guest.ErrDiscard
 	}
 	return len(p), nil
 }
 
-// keep returns the part of p that is to be passed on, and whether no more of
-// the stream is needed.
-func (c *capture) keep(p []byte) (passed []byte, enough bool) {
+// pass writes to live what take answered.
+func (c *capture) pass(p []byte) {
+	var err error
+	if len(p) > 0 && c.live != nil {
+		_, err = c.live.Write(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.busy = false; err != nil {
+		c.live, c.err = nil, err
+	}
+}
+
+// take masks what came and keeps it. Whoever calls it calls pass.
+func (c *capture) take(p []byte) (passed []byte, enough bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
 	if c.closed {
 		return nil, true
 	}
+	return c.keep(c.mask.Next(p))
+}
+
+// flush takes what masking has held back, at the end of the stream. If a piece is
+// still being written, nobody takes more.
+func (c *capture) flush() {
+	c.mu.Lock()
+	rest := c.mask.End()
+	passed, _ := c.keep(rest)
+	write := len(passed) > 0 && !c.busy
+	c.busy = c.busy || write
+	c.mu.Unlock()
+	if write {
+		c.pass(passed)
+	}
+}
+
+// keep returns the part of p that is to be passed on, and whether no more of
+// the stream is needed.
+func (c *capture) keep(p []byte) (passed []byte, enough bool) {
 	live := cmp.Or(c.liveLimit, c.limit)
 	passed = c.within(live, p)
 	if c.keepHead {
@@ -122,6 +151,7 @@ func (c *capture) end() []byte {
 
 // stream ends the capture and is its result, where total is what init counted.
 func (c *capture) stream(total int64) Stream {
+	c.flush()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
+	"github.com/takovm/tako/internal/egress"
 	"github.com/takovm/tako/internal/guest"
+	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/redact"
 )
 
 func keeping(limit int64) *capture { return &capture{limit: limit, keepHead: true} }
@@ -162,6 +166,56 @@ func TestCaptureLiveBlocks(t *testing.T) {
 	}
 	close(release)
 	<-done
+}
+
+// What is masked is masked for all who see the stream, also where it comes in
+// pieces, and what was held back comes at the end.
+func TestCaptureMasks(t *testing.T) {
+	for name, tc := range map[string]struct{ end, kept string }{
+		"a value": {"2345", "a**********"}, "half of one": {"", "a01"},
+	} {
+		live := &sink{}
+		c := &capture{limit: 100, live: live, keepHead: true, wantTail: true, mask: redact.New("0123456789").Stream()}
+		pieces := []string{"a", "01", tc.end}
+		if tc.end != "" {
+			pieces = append(pieces, "6789")
+		}
+		total := 0
+		for _, p := range pieces {
+			c.Write([]byte(p))
+			total += len(p)
+		}
+		if s := c.stream(int64(total)); string(s.Kept) != tc.kept || live.String() != tc.kept || string(c.end()) != tc.kept || s.Truncated || s.Total != int64(total) {
+			t.Errorf("%s: kept %q of %d, live %q, tail %q", name, s.Kept, s.Total, live.String(), c.end())
+		}
+	}
+}
+
+// When output is seen does not tell whether it is the beginning of a value: who
+// gives the program may watch.
+func TestCaptureTellsNothing(t *testing.T) {
+	for _, guess := range []string{"0", "1", "01", "02"} {
+		live := &sink{}
+		a := Attempt{Limits: job.DefaultLimits(), Redact: redact.New("0123456789")}
+		c := newRun(a, Sinks{Stdout: live}).stdout
+		c.Write([]byte("a line\n" + guess))
+		if live.String() != "a line\n" {
+			t.Errorf("with %q there is %q", guess, live.String())
+		}
+		c.Write([]byte("\n"))
+		if live.String() != "a line\n"+guess+"\n" {
+			t.Errorf("after %q there is %q", guess, live.String())
+		}
+	}
+}
+
+func TestDeniedIsMasked(t *testing.T) {
+	rows := []egress.Denied{{Host: "b.example", Port: 443, Reason: "but sk-0123456789.example was dialled", Count: 2}, {Host: "sk-0123456789.example"}}
+	const masked = "*************.example"
+	want := []job.Denied{{Host: "b.example", Port: 443, Reason: "but " + masked + " was dialled", Count: 2}, {Host: masked}}
+	if got := denied(rows, redact.New("sk-0123456789")); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
 }
 
 type writerFunc func([]byte) (int, error)

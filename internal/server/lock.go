@@ -12,6 +12,9 @@ import (
 	"github.com/takovm/tako/internal/job"
 )
 
+// ErrLocked is why a data directory cannot be had.
+var ErrLocked = errors.New("another tako server uses")
+
 // Lock makes this process the one server of a data directory, by its db
 // directory. The lock ends with the process or with release.
 func Lock(dataDir string) (release func() error, err error) {
@@ -28,7 +31,7 @@ func Lock(dataDir string) (release func() error, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		f.Close()
-		return nil, job.Errorf(job.KindUnavailable, "another tako server uses %s", dataDir).
+		return nil, job.Errorf(job.KindUnavailable, "%w %s", ErrLocked, dataDir).
 			WithHint("stop it, or name another data directory with TAKO_VM_DATA_DIR")
 	}
 	if err != nil {

@@ -21,6 +21,9 @@ type Builder interface {
 	// Build makes the environment of a job type and has it stay; it writes what
 	// it does to log. A type that it cannot build is job.KindUnsupported.
 	Build(ctx context.Context, t config.JobType, log io.Writer) (job.EnvironmentRef, error)
+	// Lock answers what exactly was installed in an environment; job.KindNotFound
+	// for one without packages, and for one of another server.
+	Lock(digest string) (build.Lock, error)
 }
 
 // ListJobTypes answers all job types.
@@ -89,7 +92,9 @@ func (s *Service) putType(ctx context.Context, t config.JobType, create bool) er
 }
 
 func (s *Service) check(t config.JobType) error {
-	if _, err := egress.Compile(t.Policy(), s.Egress); err != nil {
+	o := s.Egress
+	o.Secrets = egress.Unvalued(t.Secrets)
+	if _, err := egress.Compile(t.Policy(), o); err != nil {
 		return err
 	}
 	return build.CheckRequirements(t.Requirements)
@@ -102,7 +107,7 @@ func (s *Service) DeleteJobType(ctx context.Context, name string) error {
 
 // BuildJobType makes a version of a type: what it is now, in the environment
 // that it comes to.
-func (s *Service) BuildJobType(ctx context.Context, name, tag string) (api.Build, error) {
+func (s *Service) BuildJobType(ctx context.Context, name, tag string, follow io.Writer) (api.Build, error) {
 	t, err := s.Types.Get(ctx, name)
 	if err != nil {
 		return api.Build{}, err
@@ -111,13 +116,26 @@ func (s *Service) BuildJobType(ctx context.Context, name, tag string) (api.Build
 		return api.Build{}, err
 	}
 	var log strings.Builder
-	env, err := s.Builder.Build(ctx, t, &log)
+	both := told{&log, follow}
+	env, err := s.Builder.Build(ctx, t, both)
 	if err != nil {
 		return api.Build{}, err
 	}
-	fmt.Fprintf(&log, "Job type %s is built: environment %s %s, %s.\n", name, env.Name, env.Version, env.Digest)
+	fmt.Fprintf(both, "Job type %s is built: environment %s %s, %s.\n", name, env.Name, env.Version, env.Digest)
 	v, err := s.Types.AddVersion(ctx, jobtype.Build{Type: t, Environment: env, Tag: tag, By: "manual", Log: log.String()})
 	return version(v), err
+}
+
+// told keeps a log and tells somebody of it.
+type told struct {
+	kept   *strings.Builder
+	follow io.Writer
+}
+
+func (t told) Write(p []byte) (int, error) {
+	t.kept.Write(p)
+	_, _ = t.follow.Write(p) // who follows may leave
+	return len(p), nil
 }
 
 // version shows the twelve digits that name a version.
@@ -138,6 +156,19 @@ func (s *Service) JobTypeVersions(ctx context.Context, name string) ([]api.Build
 		all = append(all, version(v))
 	}
 	return all, err
+}
+
+// BuildLock answers what a build installed.
+func (s *Service) BuildLock(ctx context.Context, name, id string) (api.Lock, error) {
+	env, err := s.Types.BuiltIn(ctx, name, id)
+	if err != nil {
+		return api.Lock{}, err
+	}
+	l, err := s.Builder.Lock(env.Digest)
+	if job.KindOf(err) == job.KindNotFound {
+		err = store.ErrNotFound
+	}
+	return api.Lock{Python: l.Python, NPM: l.NPM}, err
 }
 
 // BuildLog answers what a build said.

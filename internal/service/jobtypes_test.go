@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/takovm/tako/internal/api"
+	"github.com/takovm/tako/internal/build"
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
@@ -27,6 +28,13 @@ func (b *builder) Build(_ context.Context, t config.JobType, log io.Writer) (job
 	}
 	fmt.Fprintln(log, "building")
 	return job.EnvironmentRef{Name: "python", Version: "3.11", Digest: b.digest}, nil
+}
+
+func (b *builder) Lock(digest string) (build.Lock, error) {
+	if digest == "bbbb" {
+		return build.Lock{Python: "a==1\n"}, nil
+	}
+	return build.Lock{}, job.Errorf(job.KindNotFound, "there is no lock")
 }
 
 func typed(t *testing.T, types ...config.JobType) (*Service, *builder) {
@@ -46,15 +54,15 @@ func typed(t *testing.T, types ...config.JobType) (*Service, *builder) {
 // the same one.
 func TestBuildJobType(t *testing.T) {
 	s, env := typed(t)
-	one, err := s.BuildJobType(t.Context(), "default", "")
+	one, err := s.BuildJobType(t.Context(), "default", "", io.Discard)
 	if err != nil || !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(one.Digest) || one.ID != one.Digest || one.Tag != "v1" {
 		t.Fatalf("%+v, %v", one, err)
 	}
-	if again, err := s.BuildJobType(t.Context(), "default", ""); err != nil || again.Digest != one.Digest || again.Tag != "v1" {
+	if again, err := s.BuildJobType(t.Context(), "default", "", io.Discard); err != nil || again.Digest != one.Digest || again.Tag != "v1" {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	env.digest = "bbbb"
-	two, err := s.BuildJobType(t.Context(), "default", "stable")
+	two, err := s.BuildJobType(t.Context(), "default", "stable", io.Discard)
 	if err != nil || two.Digest == one.Digest || two.Tag != "stable" {
 		t.Errorf("in another environment: %+v, %v", two, err)
 	}
@@ -65,6 +73,12 @@ func TestBuildJobType(t *testing.T) {
 	if text, err := io.ReadAll(log); err != nil || !strings.Contains(string(text), "building\nJob type default is built: environment python 3.11, bbbb.\n") {
 		t.Errorf("the log is %q, %v", text, err)
 	}
+	if lock, err := s.BuildLock(t.Context(), "default", two.ID); err != nil || lock.Python != "a==1\n" || lock.NPM != nil {
+		t.Errorf("the lock is %+v, %v", lock, err)
+	}
+	if _, err := s.BuildLock(t.Context(), "default", one.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the lock of a version without packages: %v", err)
+	}
 	list, err := s.JobTypeVersions(t.Context(), "default")
 	if err != nil || len(list) != 2 || list[0].Digest != two.Digest || list[1].Digest != one.Digest {
 		t.Errorf("%+v, %v", list, err)
@@ -73,11 +87,14 @@ func TestBuildJobType(t *testing.T) {
 		if _, err := s.BuildLog(t.Context(), of[0], of[1]); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the log of %v: %v", of, err)
 		}
+		if _, err := s.BuildLock(t.Context(), of[0], of[1]); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the lock of %v: %v", of, err)
+		}
 	}
-	if _, err := s.BuildJobType(t.Context(), "data-processing", ""); job.KindOf(err) != job.KindUnsupported {
+	if _, err := s.BuildJobType(t.Context(), "data-processing", "", io.Discard); job.KindOf(err) != job.KindUnsupported {
 		t.Errorf("packages: %v", err)
 	}
-	if _, err := s.BuildJobType(t.Context(), "none", ""); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.BuildJobType(t.Context(), "none", "", io.Discard); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("no type: %v", err)
 	}
 }
@@ -89,7 +106,7 @@ func TestVersionOfJobType(t *testing.T) {
 		typ := config.JobType{Name: "mine", PythonVersion: "3.11", Timeout: 30, MemoryLimit: 512 << 20, CPULimit: 1, StartupTimeout: 120}
 		change(&typ)
 		s, _ := typed(t, typ)
-		b, err := s.BuildJobType(t.Context(), "mine", "")
+		b, err := s.BuildJobType(t.Context(), "mine", "", io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}

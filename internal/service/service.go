@@ -16,6 +16,7 @@ import (
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/jobtype"
 	"github.com/takovm/tako/internal/queue"
+	"github.com/takovm/tako/internal/secret"
 	"github.com/takovm/tako/internal/store"
 )
 
@@ -29,8 +30,10 @@ type Service struct {
 	Builder Builder
 	// Egress is what the policies of job types are held against.
 	Egress egress.Options
-	Slots  *queue.Slots
-	Engine engine.Info
+	// Secrets are where values are that job types bind.
+	Secrets *secret.Vault
+	Slots   *queue.Slots
+	Engine  engine.Info
 	// Limits of what is reported.
 	MaxWorkers, MaxQueue int
 	// MaxUpload bounds one file, in bytes.

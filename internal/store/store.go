@@ -72,6 +72,7 @@ type Store interface {
 	Deliveries
 	Uploads
 	JobTypes
+	Secrets
 
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
@@ -345,6 +346,22 @@ type JobTypes interface {
 	Version(ctx context.Context, name, ref string) (Version, error)
 	// VersionLog answers what the build with that digest said. ErrNotFound.
 	VersionLog(ctx context.Context, name, digest string) (string, error)
+}
+
+// Secret is a value that only whoever has the key can read.
+type Secret struct {
+	Name      string
+	Sealed    []byte
+	ChangedAt time.Time
+}
+
+// Secrets are sealed values. The key is not in the database.
+type Secrets interface {
+	// PutSecret stores one, or changes it.
+	PutSecret(ctx context.Context, s Secret) error
+	Secret(ctx context.Context, name string) (Secret, error) // ErrNotFound
+	ListSecrets(ctx context.Context) ([]Secret, error)       // by name
+	DeleteSecret(ctx context.Context, name string) error     // ErrNotFound
 }
 
 // DeadLetter is a job that tako could not bring to an end of its own.

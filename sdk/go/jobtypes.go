@@ -83,6 +83,19 @@ func (c *Client) BuildLog(ctx context.Context, name, buildID string) (io.ReadClo
 	return c.reader(ctx, get(path, nil))
 }
 
+// BuildLock answers what exactly a build installed.
+func (c *Client) BuildLock(ctx context.Context, name, buildID string) (*Lock, error) {
+	before, err := pathOf("/job-types/", name, "/builds/")
+	if err != nil {
+		return nil, err
+	}
+	path, err := pathOf(before, buildID, "/lock")
+	if err != nil {
+		return nil, err
+	}
+	return answerOf[Lock](ctx, c, get(path, nil))
+}
+
 // listOf gets an answer that is a list.
 func listOf[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	list, err := answerOf[[]T](ctx, c, get(path, nil))

@@ -105,8 +105,16 @@ type (
 	Build = wire.Build
 	// JobTypeVersion is a build of a job type.
 	JobTypeVersion = wire.JobTypeVersion
+	// Lock says what exactly a build installed.
+	Lock = wire.Lock
 	// JobTypeRemoved is a job type that was removed.
 	JobTypeRemoved = wire.JobTypeRemoved
+	// SecretBinding says where the value of a secret may go.
+	SecretBinding = job.SecretBinding
+	// Secret is a stored secret, without its value.
+	Secret = wire.Secret
+	// SecretRemoved is a secret that was removed.
+	SecretRemoved = wire.SecretRemoved
 	// Key is a stored API key, without the key.
 	Key = wire.Key
 	// CreatedKey is an API key with the key, which is answered once.

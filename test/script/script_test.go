@@ -103,6 +103,7 @@ func TestScripts(t *testing.T) {
 			"oneline":  oneLine,
 			"nothing":  b.nothingLeft,
 			"repeat":   repeat,
+			"archive":  archive, "wheel": wheel, "sameimage": sameImage,
 		},
 		Condition: condition,
 	})

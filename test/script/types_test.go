@@ -26,6 +26,10 @@ func TestServerJobTypes(t *testing.T) {
 	s.expect("POST", "/job-types/mine", `{"requirements": ["demo"]}`, http.StatusOK, "image_exists", false)
 	first := s.expect("POST", "/job-types/mine/build", "", http.StatusOK, "status", "built")["version"].(string)
 	s.expect("GET", "/job-types/mine", "", http.StatusOK, "image_exists", true)
+	lock := s.expect("GET", "/job-types/mine/builds/"+strings.TrimPrefix(first, "mine@sha256:")+"/lock", "", http.StatusOK, "npm", nil)
+	if text, _ := lock["python"].(string); !strings.HasPrefix(text, "demo==1.0 --hash=sha256:") {
+		t.Errorf("the lock is %v", lock)
+	}
 	job := s.expect("POST", "/execute", run+`mine"}`, http.StatusOK, "stdout", "one\n")["execution_id"].(string)
 
 	takotest.Wheel(t, wheels, "demo", "2.0", map[string]string{"demo.py": "VALUE = 'two'\n"})

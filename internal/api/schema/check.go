@@ -16,6 +16,11 @@ func Check(t *Type, v jsondoc.Value, loc ...any) (*Value, []Problem) {
 	c := &checker{}
 	out := c.check(t, v, loc)
 	if len(c.problems) > 0 {
+		if t.Secret {
+			for i := range c.problems {
+				c.problems[i].Input = json.RawMessage("null")
+			}
+		}
 		return nil, c.problems
 	}
 	return out, nil

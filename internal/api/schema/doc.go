@@ -55,6 +55,8 @@ type Type struct {
 	Items    *Type  // of a List or a Map
 	Keys     *regexp.Regexp
 	Fields   []Field // of an Object
+	// Secret keeps what was sent out of problems.
+	Secret bool
 	// Holds is a rule of its own: it answers what is wrong, or nothing.
 	Holds func(v *Value) string
 }

@@ -117,6 +117,8 @@ type JobType struct {
 	Language string         `json:"language"`
 	Preload  []string       `json:"preload"`
 	Network  JobTypeNetwork `json:"network"`
+
+	Secrets []job.SecretBinding `json:"secrets"`
 }
 
 // JobTypeNetwork is what jobs of a type may reach.
@@ -144,10 +146,28 @@ type JobTypeVersion struct {
 	BuiltBy    string  `json:"built_by"`
 }
 
+// Lock answers GET /job-types/{name}/builds/{build_id}/lock.
+type Lock struct {
+	Python *string         `json:"python" doc:"a requirements.txt with hashes, or null"`
+	NPM    json.RawMessage `json:"npm" doc:"a package-lock.json, or null"`
+}
+
 // JobTypeRemoved answers DELETE /job-types/{name}.
 type JobTypeRemoved struct {
 	Status  string `json:"status"`
 	JobType string `json:"job_type"`
+}
+
+// Secret is a stored secret, without its value.
+type Secret struct {
+	Name      string `json:"name"`
+	ChangedAt *Time  `json:"changed_at"`
+}
+
+// SecretRemoved answers DELETE /secrets/{name}.
+type SecretRemoved struct {
+	Status string `json:"status"`
+	Name   string `json:"name"`
 }
 
 // Key is a stored API key, without the key.

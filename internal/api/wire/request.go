@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/takovm/tako/internal/job"
+)
 
 // ExecuteRequest is the body of /execute and /execute/async and an item of a
 // batch, as a client writes it.
@@ -83,26 +87,33 @@ type KeyRequest struct {
 	ExpiresAt string   `json:"expires_at,omitempty"` // RFC 3339
 }
 
+// SecretRequest is the body of PUT /secrets/{name}.
+type SecretRequest struct {
+	Value string `json:"value"`
+}
+
 // JobTypeRequest is the body of POST and PUT /job-types/{name}.
 type JobTypeRequest struct {
-	Name           string            `json:"name,omitempty"`
-	Requirements   []string          `json:"requirements,omitempty"`
-	PythonVersion  string            `json:"python_version,omitempty"`
-	BaseImage      string            `json:"base_image,omitempty"`
-	Image          string            `json:"image,omitempty"`
-	Language       string            `json:"language,omitempty"`
-	Preload        []string          `json:"preload,omitempty"`
-	Network        *NetworkRequest   `json:"network,omitempty"`
-	Limits         *TypeLimits       `json:"limits,omitempty"`
-	SharedCode     []string          `json:"shared_code,omitempty"`
-	Environment    map[string]string `json:"environment,omitempty"`
-	MemoryLimit    string            `json:"memory_limit,omitempty"`
-	CPULimit       *float64          `json:"cpu_limit,omitempty"`
-	Timeout        *int              `json:"timeout,omitempty"`
-	StartupTimeout *int              `json:"startup_timeout,omitempty"`
-	NetworkEnabled bool              `json:"network_enabled,omitempty"`
-	SessionEnabled bool              `json:"session_enabled,omitempty"`
-	GPU            *GPU              `json:"gpu,omitempty"`
+	Name           string              `json:"name,omitempty"`
+	Requirements   []string            `json:"requirements,omitempty"`
+	PythonVersion  string              `json:"python_version,omitempty"`
+	BaseImage      string              `json:"base_image,omitempty"`
+	Image          string              `json:"image,omitempty"`
+	Language       string              `json:"language,omitempty"`
+	Preload        []string            `json:"preload,omitempty"`
+	Network        *NetworkRequest     `json:"network,omitempty"`
+	Secrets        []job.SecretBinding `json:"secrets,omitempty"`
+	Limits         *TypeLimits         `json:"limits,omitempty"`
+	SharedCode     []string            `json:"shared_code,omitempty"`
+	Environment    map[string]string   `json:"environment,omitempty"`
+	Env            map[string]string   `json:"env,omitempty"` // the same, by its shorter name; one of them
+	MemoryLimit    string              `json:"memory_limit,omitempty"`
+	CPULimit       *float64            `json:"cpu_limit,omitempty"`
+	Timeout        *int                `json:"timeout,omitempty"`
+	StartupTimeout *int                `json:"startup_timeout,omitempty"`
+	NetworkEnabled bool                `json:"network_enabled,omitempty"`
+	SessionEnabled bool                `json:"session_enabled,omitempty"`
+	GPU            *GPU                `json:"gpu,omitempty"`
 }
 
 // TypeLimits are limits of a job type beside memory, processors and time.

@@ -68,7 +68,7 @@ func Run(t *testing.T, c Config) {
 		{"EventsTruncated", s.eventsTruncated}, {"Follow", s.follow}, {"FollowSlow", s.followSlow},
 		{"Batch", s.batch}, {"BatchAllOrNone", s.batchAllOrNone}, {"BatchFed", s.batchFed}, {"BatchFair", s.batchFair}, {"BatchCancel", s.batchCancel},
 		{"BatchIdempotency", s.batchIdempotency}, {"BatchExpires", s.batchExpires},
-		{"Keys", s.keys}, {"JobTypes", s.jobTypes}, {"Versions", s.versions}, {"VersionsTogether", s.versionsTogether},
+		{"Keys", s.keys}, {"JobTypes", s.jobTypes}, {"Versions", s.versions}, {"VersionsTogether", s.versionsTogether}, {"Secrets", s.secrets},
 		{"DeadLetters", s.deadLetters}, {"Deliveries", s.deliveries}, {"DeliveriesOnce", s.deliveriesOnce},
 		{"DeliveriesExcept", s.deliveriesExcept}, {"Uploads", s.uploads}, {"Blobs", s.blobs},
 		{"Exact", s.exact}, {"Stats", s.stats}, {"Backup", s.backup}, {"Closed", s.closed}, {"Reopen", s.reopen},
