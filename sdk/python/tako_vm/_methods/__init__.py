@@ -1,0 +1,1 @@
+"""The calls of TakoVM, by subject."""

@@ -1,0 +1,1 @@
+"""What the calls do, for the sync and the async client alike."""

@@ -1,0 +1,104 @@
+"""Files in and out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, Dict, List, Optional, Union
+from urllib.parse import quote
+
+from .._folder import Folder, parts_of
+from .._wire import FAILURES, Call, Close, Plan, Read, Reply, Wire, get, malformed, path
+from ..archives import extract_zip
+from ..errors import TakoVMError, UnsafePathError
+
+Source = Union[bytes, str, "os.PathLike[str]", BinaryIO]
+SILENCE = 60.0  # seconds between two parts of a file
+
+
+def artifact(id: str, name: str) -> Call:
+    """The call that gets a file that a job left."""
+    # Slashes of a name part it; every part is quoted as one.
+    inside = "/".join(quote(part, safe="") for part in parts_of(name))
+    return get(path("/jobs/", id, "/artifacts/") + inside, read=SILENCE)
+
+
+def download(wire: Wire, id: str, name: str) -> Plan[bytes]:
+    """A file as bytes, checked by its digest."""
+    call = artifact(id, name)
+    reply = yield from wire.fetch(call)
+    _check(reply, call, name, hashlib.sha256(reply.content))
+    return reply.content
+
+
+def save(wire: Wire, id: str, name: str, folder: Union[str, "os.PathLike[str]"], to: Optional[str]) -> Plan[Path]:
+    """A file into a folder, as it comes."""
+    call, to = artifact(id, name), name if to is None else to
+    parts = parts_of(to)
+    reply = yield from wire.open(call)
+    into, digest = Folder(folder), hashlib.sha256()
+    with into.create(to) as out:
+        yield from _copy(wire, reply, out, digest)
+        _check(reply, call, name, digest)
+    return into.path.joinpath(*parts)
+
+
+def save_all(wire: Wire, id: str, folder: Union[str, "os.PathLike[str]"], max_bytes: int) -> Plan[List[Path]]:
+    """All files that a job left, by way of one archive."""
+    with tempfile.TemporaryFile() as f:
+        reply = yield from _zip(wire, id, f)
+        try:
+            return extract_zip(f, folder, max_bytes=max_bytes)
+        except TakoVMError as e:
+            e.correlation_id = reply.headers.get("X-Correlation-ID")
+            raise
+
+
+def save_zip(wire: Wire, id: str, file: Union[str, "os.PathLike[str]"]) -> Plan[Path]:
+    """The archive of all files that a job left."""
+    at = Path(file)
+    if at.name in ("", ".."):
+        raise UnsafePathError(f"{str(at)!r} is no name of a file")
+    with Folder(at.parent).create(at.name) as out:
+        yield from _zip(wire, id, out)
+    return at
+
+
+def _zip(wire: Wire, id: str, out: Any) -> Plan[Reply]:
+    reply = yield from wire.open(get(path("/jobs/", id, "/artifacts.zip"), read=SILENCE))
+    yield from _copy(wire, reply, out, hashlib.sha256())
+    return reply
+
+
+def _copy(wire: Wire, reply: Reply, out: Any, digest: Any) -> Plan[None]:
+    """Reads an answer to its end."""
+    while True:
+        try:
+            chunk: bytes = yield Read(reply.stream)
+        except FAILURES as e:
+            raise wire.failed(e, reply.headers.get("X-Correlation-ID")) from e
+        if not chunk:
+            break
+        digest.update(chunk)
+        out.write(chunk)
+    yield Close(reply.stream)
+
+
+def _check(reply: Reply, call: Call, name: str, digest: Any) -> None:
+    etag = (reply.headers.get("ETag") or "").strip('"')
+    if len(etag) == 64 and reply.status == 200 and digest.hexdigest() != etag:
+        raise malformed(reply, call, f"the artifact {name!r} is damaged")
+
+
+def upload(wire: Wire, source: Source) -> Plan[Dict[str, Any]]:
+    """Stores a file for a job that comes."""
+    opened = contextlib.ExitStack()
+    with contextlib.closing(opened):
+        content: Any = source
+        if isinstance(source, (str, os.PathLike)):
+            content = opened.enter_context(open(source, "rb"))
+        parts = (("file", ("file", content, "application/octet-stream")),)
+        return (yield from wire.object(Call("POST", "/uploads", parts=parts, read=wire.timeout + 60)))

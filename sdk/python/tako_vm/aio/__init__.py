@@ -1,0 +1,50 @@
+"""tako_vm for asyncio: the same names, to be awaited."""
+
+from .client import TakoVM
+from .functions import (
+    build_job_type,
+    cancel,
+    configure,
+    dlq_stats,
+    download_artifact,
+    fork,
+    get_execution,
+    get_job_type,
+    get_result,
+    get_status,
+    health,
+    list_executions,
+    list_job_types,
+    pool_stats,
+    rerun,
+    send,
+    send_raw,
+    submit,
+    submit_code,
+)
+from .sandbox import Sandbox, sandbox_run
+
+__all__ = [
+    "Sandbox",
+    "TakoVM",
+    "build_job_type",
+    "cancel",
+    "configure",
+    "dlq_stats",
+    "download_artifact",
+    "fork",
+    "get_execution",
+    "get_job_type",
+    "get_result",
+    "get_status",
+    "health",
+    "list_executions",
+    "list_job_types",
+    "pool_stats",
+    "rerun",
+    "sandbox_run",
+    "send",
+    "send_raw",
+    "submit",
+    "submit_code",
+]

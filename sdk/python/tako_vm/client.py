@@ -1,0 +1,153 @@
+"""The client."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from types import TracebackType
+from typing import Any, Iterator, List, Mapping, Optional, Type, TypeVar
+
+import httpx
+
+from ._methods.admin import Admin
+from ._methods.batches import Batches
+from ._methods.jobs import Jobs
+from ._methods.output import Output
+from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, tls
+
+__all__ = ["TakoVM"]
+
+T = TypeVar("T")
+DEFAULT_URL = "http://localhost:8000"
+
+
+class TakoVM(Jobs, Output, Batches, Admin):
+    """Talks to one server. It may be used by several threads at once.
+
+    timeout is how many seconds an answer may take that needs no work, to which
+    10 are added; connect_timeout how long to wait for a connection. headers are
+    sent with every call and take the place of its own. session makes the calls,
+    by default one of its own. correlation_id is sent with every call; by default
+    each has a new one. api_key is sent with every call.
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        timeout: float = 30,
+        headers: Optional[Mapping[str, str]] = None,
+        session: Optional[httpx.Client] = None,
+        connect_timeout: float = 10.0,
+        correlation_id: Optional[str] = None,
+        *,
+        api_key: Optional[str] = None,
+    ) -> None:
+        if session is not None and not isinstance(session, httpx.Client):
+            raise TypeError(f"session must be an httpx.Client and is a {type(session).__name__}")
+        self._wire = Wire(base_url, timeout, headers, connect_timeout, correlation_id, api_key)
+        self._own = session is None
+        self._http = httpx.Client(verify=tls()) if session is None else session
+
+    @classmethod
+    def from_env(cls) -> "TakoVM":
+        """A client of the server that TAKO_URL names, with the key of
+        TAKO_API_KEY."""
+        return cls(os.environ.get("TAKO_URL") or DEFAULT_URL, api_key=os.environ.get("TAKO_API_KEY"))
+
+    @property
+    def base_url(self) -> str:
+        """The server's address, without a password."""
+        return self._wire.shown
+
+    def close(self) -> None:
+        """Ends connections. A session that was passed in is its owner's."""
+        if self._own:
+            self._http.close()
+
+    def __enter__(self) -> "TakoVM":
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def _run(self, plan: Plan[T]) -> T:
+        opened: List[httpx.Response] = []
+        try:
+            effect = next(plan)
+            while True:
+                effect = self._step(plan, effect, opened)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            _close(plan, opened)
+
+    def _iterate(self, plan: Plan[None]) -> Iterator[Any]:
+        opened: List[httpx.Response] = []
+        try:
+            effect = next(plan)
+            while True:
+                if isinstance(effect, Emit):
+                    yield effect.value
+                    effect = plan.send(None)
+                else:
+                    effect = self._step(plan, effect, opened)
+        except StopIteration:
+            return
+        finally:
+            _close(plan, opened)
+
+    def _step(self, plan: Plan[Any], effect: Any, opened: List[httpx.Response]) -> Any:
+        try:
+            value = self._perform(effect, opened)
+        except FAILURES as e:
+            return plan.throw(e)
+        return plan.send(value)
+
+    def _perform(self, effect: Any, opened: List[httpx.Response]) -> Any:
+        if isinstance(effect, Pause):
+            time.sleep(effect.seconds)
+        elif isinstance(effect, Read):
+            return next(effect.stream, b"")
+        elif isinstance(effect, Close):
+            while opened:
+                opened.pop().close()
+        elif isinstance(effect, Ready):
+            r = self._http.send(self._request(effect), follow_redirects=False)
+            return Reply(r.status_code, r.headers, r.content)
+        elif isinstance(effect, Open):
+            r = self._http.send(self._request(effect.ready), stream=True, follow_redirects=False)
+            opened.append(r)
+            if r.is_success:
+                return Reply(r.status_code, r.headers, b"", r.iter_bytes())
+            r.read()
+            return Reply(r.status_code, r.headers, r.content)
+        return None
+
+    def _request(self, ready: Ready) -> httpx.Request:
+        return request(self._http, ready)
+
+
+def request(http: Any, ready: Ready) -> httpx.Request:
+    """What a client of httpx sends."""
+    call = ready.call
+    built: httpx.Request = http.build_request(
+        call.method,
+        ready.url,
+        headers=ready.headers,
+        content=ready.content,
+        data=call.form,
+        files=list(call.parts) or None,
+        timeout=ready.timeout,
+    )
+    return built
+
+
+def _close(plan: Plan[Any], opened: List[httpx.Response]) -> None:
+    plan.close()
+    for r in opened:
+        with contextlib.suppress(httpx.HTTPError):
+            r.close()
