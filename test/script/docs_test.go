@@ -109,11 +109,14 @@ func (r *reader) typed(console []example) {
 		if i >= len(printed) {
 			r.t.Fatalf("%s: nothing is printed from here on:\n$ %s", r.name, e.command)
 		}
-		if !pattern(e.want).MatchString(printed[i]) {
+		if !pattern(e.want).MatchString(ended(printed[i])) {
 			r.t.Errorf("%s:\n$ %s\nprinted\n%s\nwant\n%s", r.name, e.command, printed[i], e.want)
 		}
 	}
 }
+
+// ended is output with exactly one line end.
+func ended(out string) string { return strings.TrimRight(out, "\n") + "\n" }
 
 // follow does what a block of another kind is for.
 func (r *reader) follow(ctx context.Context, s snippet) error {
@@ -129,6 +132,10 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 		return r.program(ctx, s, "snippet.py", "/usr/bin/python3")
 	case "sh":
 		return r.spelled(ctx, s.text)
+	case "ini":
+		_, rest, _ := strings.Cut(s.text, "ExecStart=/usr/local/bin/")
+		command, _, _ := strings.Cut(rest, "\n")
+		return r.spelled(ctx, command)
 	}
 	return fmt.Errorf("nobody tests a block of language %q", s.language)
 }
@@ -143,7 +150,7 @@ func (r *reader) program(ctx context.Context, s snippet, name, interpreter strin
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	if s.output != "" && !pattern(s.output).MatchString(out) {
+	if s.output != "" && !pattern(s.output).MatchString(ended(out)) {
 		return fmt.Errorf("printed\n%s\nwant\n%s", out, s.output)
 	}
 	return nil

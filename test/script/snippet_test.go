@@ -61,9 +61,11 @@ func examples(console string) []example {
 }
 
 // pattern turns printed text into an expression in which "..." is anything in a
-// line. What follows the last line end does not count: curl ends no line that
-// the server does not end.
+// line, and any lines where it is a line of its own. Line ends at the end do not
+// count: curl ends no line that the server does not end.
 func pattern(want string) *regexp.Regexp {
-	quoted := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(want, "\n")), regexp.QuoteMeta("..."), ".*")
-	return regexp.MustCompile("^" + quoted + "\n*$")
+	quoted := regexp.QuoteMeta(strings.TrimRight(want, "\n") + "\n")
+	quoted = regexp.MustCompile(`(?m)^\\.\\.\\.\n`).ReplaceAllString(quoted, `(?:.*\n)*`)
+	quoted = strings.ReplaceAll(quoted, regexp.QuoteMeta("..."), ".*")
+	return regexp.MustCompile("^" + quoted + "$")
 }
