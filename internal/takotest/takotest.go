@@ -25,7 +25,13 @@ func Binary(tb testing.TB) string {
 	if path := os.Getenv(BinaryVariable); path != "" {
 		return path
 	}
-	path := filepath.Join(tb.TempDir(), "tako")
+	dir := tb.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil { // a sandbox's process is nobody's
+			tb.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "tako")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/tako")
 	cmd.Dir = Root(tb)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
