@@ -55,7 +55,7 @@ func Root(tb testing.TB) string {
 // made once for all tests of this machine.
 func Images(tb testing.TB) (environment.Environment, string) {
 	tb.Helper()
-	cache := filepath.Join(os.TempDir(), "tako-test-"+strings.TrimSpace(whoami()), "environments")
+	cache := Cache()
 	host := &environment.Host{Cache: cache}
 	env, err := host.Ensure(tb.Context(), nil)
 	if err != nil {
@@ -66,6 +66,11 @@ func Images(tb testing.TB) (environment.Environment, string) {
 		tb.Fatalf("the init image: %v", err)
 	}
 	return env, init
+}
+
+// Cache is where the environments of all tests of this machine are.
+func Cache() string {
+	return filepath.Join(os.TempDir(), "tako-test-"+strings.TrimSpace(whoami()), "environments")
 }
 
 func whoami() string {
