@@ -108,7 +108,7 @@ func layers() [][]string {
 		{"internal/environment", "internal/egress", "internal/pkgindex", "internal/auth", "internal/secret", "internal/jobtype", "sdk"},
 		{"internal/engine/gvisor", "internal/engine/enginetest", "internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 		{"internal/engine", "internal/engine/cgroup", "internal/engine/crash", "internal/artifact", "internal/store", "internal/config"},
-		{"internal/guest", "internal/netguard", "internal/redact", "internal/lifecycle", "internal/trace", "internal/api/wire"},
+		{"internal/guest", "internal/netguard", "internal/redact", "internal/lifecycle", "internal/trace", "internal/api/wire", "internal/webhook/signature"},
 		{"internal/job"},
 	}
 }

@@ -28,7 +28,7 @@ Images are in the data directory.
 
 func (a *app) newEnvCommand() *cobra.Command {
 	cmd := group("env", "Pull, build, list and remove container images to run in", a.newEnvPullCommand(), a.newEnvLoadCommand(),
-		a.newEnvBuildCommand(), a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand(), a.newEnvLockCommand())
+		a.newEnvBuildCommand(), a.newEnvCopyCommand(), a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand(), a.newEnvLockCommand())
 	cmd.Long = envLong
 	return cmd
 }

@@ -30,6 +30,6 @@
 //
 //	Tako-Signature: t=<seconds since 1970>,v1=<hex HMAC-SHA256 of "<t>.<body>">
 //
-// Verify checks it. A delivery without a secret has no such header: a signature
+// Package signature makes and checks it. A delivery without a secret has no such header: a signature
 // with a key that everybody knows would only look like one.
 package webhook

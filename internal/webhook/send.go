@@ -14,6 +14,13 @@ import (
 
 	"github.com/takovm/tako/internal/netguard"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/webhook/signature"
+)
+
+// Names of the headers of a delivery, beside signature.Header.
+const (
+	HeaderEvent    = "Tako-Event"    // what happened: "job.finished"
+	HeaderDelivery = "Tako-Delivery" // the id of the delivery, the same for every try
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
@@ -85,7 +92,7 @@ func (d *Dispatcher) send(ctx context.Context, del store.Delivery, m Message) (s
 	req.Header.Set(HeaderEvent, m.Event)
 	req.Header.Set(HeaderDelivery, del.ID)
 	if m.Secret != "" {
-		req.Header.Set(HeaderSignature, Sign(m.Secret, d.o.Now(), m.Body))
+		req.Header.Set(signature.Header, signature.Sign(m.Secret, d.o.Now(), m.Body))
 	}
 	resp, err := d.client.Do(req)
 	if request := (*url.Error)(nil); errors.As(err, &request) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/takovm/tako/internal/netguard"
 	"github.com/takovm/tako/internal/store"
+	"github.com/takovm/tako/internal/webhook/signature"
 )
 
 // loopback is a guard that lets tests call servers of their own.
@@ -71,7 +72,7 @@ func TestRequest(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got.Header.Get(name), want)
 		}
 	}
-	if err := Verify("secret", got.Header.Get("Tako-Signature"), read, 0, time.Now()); err != nil {
+	if err := signature.Verify("secret", got.Header.Get("Tako-Signature"), read, 0, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if _, err := try(t, base, Message{Body: body}, nil); err != nil || got.Header.Values("Tako-Signature") != nil {

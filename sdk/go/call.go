@@ -67,6 +67,12 @@ func (a *answer) untimed() {
 
 // answerOf makes a call and decodes its answer.
 func answerOf[T any](ctx context.Context, c *Client, q call) (*T, error) {
+	return checked(ctx, c, q, func(*T) string { return "" })
+}
+
+// checked is answerOf for an answer without which the caller could do nothing.
+// lacks says what is not there, or nothing.
+func checked[T any](ctx context.Context, c *Client, q call, lacks func(*T) string) (*T, error) {
 	into := new(T)
 	err := c.repeated(ctx, q, func() error {
 		a, err := c.send(ctx, q)
@@ -74,7 +80,13 @@ func answerOf[T any](ctx context.Context, c *Client, q call) (*T, error) {
 			return err
 		}
 		defer a.Close()
-		return a.decode(into)
+		if err := a.decode(into); err != nil {
+			return err
+		}
+		if what := lacks(into); what != "" {
+			return a.malformed("%s", what)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -186,7 +186,7 @@ func (f *follower) connection(ctx context.Context) error {
 		if err != nil {
 			return a.cut(err)
 		}
-		if err := f.take(next); err != nil || f.done || f.left {
+		if err := f.take(a, next); err != nil || f.done || f.left {
 			return err
 		}
 	}
@@ -201,13 +201,13 @@ func (f *follower) lived(since time.Time) {
 }
 
 // take answers an event.
-func (f *follower) take(next frame) error {
+func (f *follower) take(a *answer, next frame) error {
 	var known struct {
 		TS      time.Time `json:"ts"`
 		Attempt int       `json:"attempt"`
 	}
 	if err := json.Unmarshal([]byte(next.data), &known); err != nil {
-		return eventError("one that is not understood")
+		return a.malformed("of the job's events there is one that is not understood")
 	}
 	f.after, f.news = next.id, true
 	f.patience.renew()

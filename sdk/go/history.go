@@ -76,7 +76,12 @@ func (c *Client) Diff(ctx context.Context, id, other string) (*Diff, error) {
 func (c *Client) SubmitBatch(ctx context.Context, r BatchRequest) (*BatchSubmitted, error) {
 	q := post("/batches", r)
 	q.repeat = r.IdempotencyKey != ""
-	return answerOf[BatchSubmitted](ctx, c, q)
+	return checked(ctx, c, q, func(b *BatchSubmitted) string {
+		if b.BatchID == "" {
+			return "it names no batch"
+		}
+		return ""
+	})
 }
 
 // Batch answers where a batch stands.

@@ -28,14 +28,12 @@ func (c *Client) Submit(ctx context.Context, r ExecuteRequest) (*Submitted, erro
 
 // submitted makes a call whose answer names a job.
 func (c *Client) submitted(ctx context.Context, q call) (*Submitted, error) {
-	s, err := answerOf[Submitted](ctx, c, q)
-	if err == nil && s.JobID == "" {
-		err = &Error{Detail: c.URL() + " does not answer as a Tako server: it names no job", kind: ErrMalformed}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return checked(ctx, c, q, func(s *Submitted) string {
+		if s.JobID == "" {
+			return "it names no job"
+		}
+		return ""
+	})
 }
 
 // Status answers where a job stands; "pending" is one with a place in the queue.

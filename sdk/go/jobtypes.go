@@ -36,6 +36,7 @@ func (c *Client) setJobType(ctx context.Context, method string, r JobTypeRequest
 	if err != nil {
 		return nil, err
 	}
+	r.Name = "" // it is in the path
 	return answerOf[JobType](ctx, c, call{method: method, path: path, body: r})
 }
 

@@ -11,14 +11,12 @@ import (
 func (c *Client) Health(ctx context.Context) (*Health, error) {
 	q := get("/health", nil)
 	q.once = true
-	h, err := answerOf[Health](ctx, c, q)
-	if err == nil && h.Status == "" {
-		err = &Error{Detail: c.URL() + " does not answer as a Tako server: its health has no status", kind: ErrMalformed}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return h, nil
+	return checked(ctx, c, q, func(h *Health) string {
+		if h.Status == "" {
+			return "its health has no status"
+		}
+		return ""
+	})
 }
 
 // Ready answers nil where the server takes work. It is asked once.

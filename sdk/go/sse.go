@@ -3,7 +3,6 @@ package tako
 import (
 	"bufio"
 	"errors"
-	"io"
 	"strings"
 )
 
@@ -15,8 +14,10 @@ type frame struct{ id, name, data string }
 
 // frames reads events one after the other.
 type frames struct {
-	r  *bufio.Reader
-	id string // of the last event that had one
+	r     *bufio.Reader
+	id    string // of the last event that had one
+	begun bool   // a byte order mark would have come
+	cr    bool   // the last line ended with CR: an LF that follows is of that end
 }
 
 var errLongFrame = errors.New("an event is longer than 16 MiB")
@@ -33,18 +34,20 @@ func (s *frames) next() (frame, error) {
 			return f, err
 		}
 		if line == "" {
-			if len(data) > 0 || f.name != "" {
+			if len(data) > 0 {
 				f.id, f.data = s.id, strings.Join(data, "\n")
 				return f, nil
 			}
-			size = 0 // comments
+			size, f.name = 0, "" // comments, or a name without data
 			continue
 		}
 		name, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")
 		switch name {
 		case "id":
-			s.id = value
+			if !strings.Contains(value, "\x00") {
+				s.id = value
+			}
 		case "event":
 			f.name = value
 		case "data":
@@ -53,23 +56,34 @@ func (s *frames) next() (frame, error) {
 	}
 }
 
-// line reads a line without its end.
+// line reads a line without its end, which is LF, CR or both.
 func (s *frames) line(size *int) (string, error) {
 	var line []byte
 	for {
-		part, err := s.r.ReadSlice('\n')
-		if *size += len(part); *size > maxFrame {
+		c, err := s.r.ReadByte()
+		if err != nil {
+			return "", err // a line without an end is none
+		}
+		if *size++; *size > maxFrame {
 			return "", errLongFrame
 		}
-		line = append(line, part...)
+		after := s.cr
+		s.cr = c == '\r'
 		switch {
-		case err == nil:
-			return strings.TrimSuffix(string(line[:len(line)-1]), "\r"), nil
-		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF):
-			return "", io.EOF // a line without an end is none
+		case c == '\n' && after:
+		case c == '\n' || c == '\r':
+			return s.unmarked(string(line)), nil
 		default:
-			return "", err
+			line = append(line, c)
 		}
 	}
+}
+
+// unmarked takes the byte order mark off the first line.
+func (s *frames) unmarked(line string) string {
+	if s.begun {
+		return line
+	}
+	s.begun = true
+	return strings.TrimPrefix(line, "\ufeff")
 }

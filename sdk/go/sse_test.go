@@ -3,43 +3,40 @@ package tako
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"reflect"
 	"testing"
 	"testing/iotest"
+
+	"github.com/takovm/tako/test/vectors"
 )
 
-// TestStreams runs the vectors that all clients share, a byte at a time, which is
-// every cut.
+// TestStreams runs the vectors that all clients share, the short ones a byte at a
+// time, which is every cut.
 func TestStreams(t *testing.T) {
-	text, err := os.ReadFile("../../test/vectors/streams.json")
+	all, err := vectors.Read[vectors.Stream]("../../test/vectors/streams.json")
 	if err != nil {
-		t.Fatal(err)
-	}
-	var all []struct {
-		Name   string
-		Bytes  []byte `json:"bytes_base64"`
-		Frames []struct{ ID, Name, Data string }
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range all {
 		t.Run(x.Name, func(t *testing.T) {
-			s := &frames{r: bufio.NewReader(iotest.OneByteReader(bytes.NewReader(x.Bytes)))}
-			var want, got []frame
-			for _, f := range x.Frames {
-				want = append(want, frame{id: f.ID, name: f.Name, data: f.Data})
+			var r io.Reader = iotest.OneByteReader(bytes.NewReader(x.Bytes))
+			if x.Times > 0 {
+				r = bytes.NewReader(bytes.Repeat(x.Bytes, x.Times))
 			}
+			s := &frames{r: bufio.NewReader(r)}
+			got := []vectors.Frame{}
 			f, err := s.next()
 			for ; err == nil; f, err = s.next() {
-				got = append(got, f)
+				got = append(got, vectors.Frame{ID: f.id, Name: f.name, Data: f.data})
 			}
-			if !errors.Is(err, io.EOF) || !reflect.DeepEqual(got, want) {
-				t.Fatalf("%+v, %v, want %+v", got, err, want)
+			wanted := io.EOF
+			if x.Error == "malformed" {
+				wanted = errLongFrame
+			}
+			if !errors.Is(err, wanted) || !reflect.DeepEqual(got, x.Frames) {
+				t.Fatalf("%+v, %v, want %+v, %v", got, err, x.Frames, wanted)
 			}
 		})
 	}

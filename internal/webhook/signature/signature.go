@@ -1,4 +1,6 @@
-package webhook
+// Package signature signs webhooks and checks them. The server and its client
+// share it.
+package signature
 
 import (
 	"crypto/hmac"
@@ -11,16 +13,12 @@ import (
 	"time"
 )
 
-// Names of the headers of a delivery.
-const (
-	HeaderEvent     = "Tako-Event"     // what happened: "job.finished"
-	HeaderDelivery  = "Tako-Delivery"  // the id of the delivery, the same for every try
-	HeaderSignature = "Tako-Signature" // see Sign
-)
+// Header is the name of the header that has what Sign answers.
+const Header = "Tako-Signature"
 
 var (
-	// ErrSignature is wrapped where a body was not signed with this secret.
-	ErrSignature = errors.New("the signature of the webhook is not valid")
+	// ErrInvalid is wrapped where a body was not signed with this secret.
+	ErrInvalid = errors.New("the signature of the webhook is not valid")
 	// ErrStale is wrapped where it was, but at another time.
 	ErrStale = errors.New("the signature of the webhook is too old, or of the future")
 )
@@ -53,13 +51,13 @@ func mac(secret, t string, body []byte) []byte {
 // secret, not longer than tolerance from now in either direction; 0 is
 // DefaultTolerance. An empty secret verifies nothing. header is the value of
 // Tako-Signature and body what was received, before anything decodes it. The
-// errors wrap ErrSignature or ErrStale.
+// errors wrap ErrInvalid or ErrStale.
 //
 // A header with several v1 is valid if one of them is, as while a secret is
 // replaced. Elements that are not known are left out of account.
 func Verify(secret, header string, body []byte, tolerance time.Duration, now time.Time) error {
 	if secret == "" {
-		return fmt.Errorf("%w: there is no secret to check it with", ErrSignature)
+		return fmt.Errorf("%w: there is no secret to check it with", ErrInvalid)
 	}
 	s, err := parseSignature(header)
 	if err != nil {
@@ -71,7 +69,7 @@ func Verify(secret, header string, body []byte, tolerance time.Duration, now tim
 		good = hmac.Equal(sum, want) || good
 	}
 	if !good {
-		return fmt.Errorf("%w: it was made with another secret or for another body", ErrSignature)
+		return fmt.Errorf("%w: it was made with another secret or for another body", ErrInvalid)
 	}
 	if tolerance == 0 {
 		tolerance = DefaultTolerance
@@ -92,33 +90,33 @@ type signature struct {
 func parseSignature(header string) (signature, error) {
 	var s signature
 	if len(header) > maxHeader {
-		return s, fmt.Errorf("%w: the header is too long", ErrSignature)
+		return s, fmt.Errorf("%w: the header is too long", ErrInvalid)
 	}
 	for element := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(element), "=")
 		switch name {
 		case "t":
 			if s.text != "" {
-				return s, fmt.Errorf("%w: it has two times", ErrSignature)
+				return s, fmt.Errorf("%w: it has two times", ErrInvalid)
 			}
 			if value == "" || len(value) > maxDigits || strings.Trim(value, "0123456789") != "" {
-				return s, fmt.Errorf("%w: its time is not a number of seconds", ErrSignature)
+				return s, fmt.Errorf("%w: its time is not a number of seconds", ErrInvalid)
 			}
 			seconds, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
-				return s, fmt.Errorf("%w: its time: %w", ErrSignature, err)
+				return s, fmt.Errorf("%w: its time: %w", ErrInvalid, err)
 			}
 			s.text, s.at = value, time.Unix(seconds, 0)
 		case "v1":
 			sum, err := hex.DecodeString(value)
 			if err != nil || len(sum) != sha256.Size {
-				return s, fmt.Errorf("%w: v1 is not %d hex digits", ErrSignature, 2*sha256.Size)
+				return s, fmt.Errorf("%w: v1 is not %d hex digits", ErrInvalid, 2*sha256.Size)
 			}
 			s.sums = append(s.sums, sum)
 		}
 	}
 	if s.text == "" || len(s.sums) == 0 {
-		return s, fmt.Errorf("%w: t or v1 is missing", ErrSignature)
+		return s, fmt.Errorf("%w: t or v1 is missing", ErrInvalid)
 	}
 	return s, nil
 }
