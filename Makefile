@@ -68,6 +68,9 @@ mutate: build ## remove each line of the spec builder and expect a test to fail
 generate: ## write the generated files again
 	@go test ./internal/engine/gvisor -run GuestFilter -update
 	@go test ./internal/api -run OpenAPIFile -update
+	@go test ./internal/api -run APIReference -update
+	@go test ./internal/cli -run CLIReference -update
+	@go test ./internal/config -run Reference -update
 	@go generate ./...
 
 .PHONY: clean
