@@ -75,6 +75,7 @@ func (p Problem) Where() string {
 	return strings.Join(parts, ".")
 }
 
+// Error is the detail, with the status where there is one.
 func (e *Error) Error() string {
 	if e.Status == 0 {
 		return e.Detail

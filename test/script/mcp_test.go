@@ -37,7 +37,9 @@ func TestMCP(t *testing.T) {
 	if got := strings.Join(looks.Tools, " "); got != "get_execution list_artifacts list_executions read_artifact" || looks.Run != nil && !looks.Run.IsError {
 		t.Errorf("a key that may look has %s, and running: %+v", got, looks.Run)
 	}
-	remote := func(key string) []string { return append(slices.Clone(local.env), "TAKO_URL="+s.url, "TAKO_API_KEY="+key) }
+	remote := func(key string) []string {
+		return append(slices.Clone(local.env), "TAKO_URL="+s.url, "TAKO_API_KEY="+key)
+	}
 	checkRun(t, ask(t, remote(runner), client, "stdio", b.binary))
 	if got := strings.Join(ask(t, remote(reader), client, "stdio", b.binary).Tools, " "); got != "get_execution list_artifacts list_executions read_artifact" {
 		t.Errorf("tako mcp with a key that may look has %s", got)
