@@ -130,6 +130,8 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 		return r.valid(ctx, s.text)
 	case "python":
 		return r.program(ctx, s, "snippet.py", "/usr/bin/python3")
+	case "go":
+		return r.program(ctx, s, "snippet.go", "")
 	case "sh":
 		return r.spelled(ctx, s.text)
 	case "ini":
@@ -140,13 +142,22 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 	return fmt.Errorf("nobody tests a block of language %q", s.language)
 }
 
-// program runs a snippet that is a program, in r's directory.
+// program runs a snippet that is a program, in r's directory; without an
+// interpreter it is one in Go.
 func (r *reader) program(ctx context.Context, s snippet, name, interpreter string) error {
 	file := filepath.Join(r.dir, name)
 	if err := os.WriteFile(file, []byte(r.here(s.text)), 0o600); err != nil {
 		return err
 	}
-	out, err := r.run(ctx, interpreter, file)
+	args := []string{interpreter, file}
+	if interpreter == "" {
+		binary, err := buildGo(r.t, file)
+		if err != nil {
+			return err
+		}
+		args = []string{binary}
+	}
+	out, err := r.run(ctx, args[0], args[1:]...)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
