@@ -1,7 +1,8 @@
 // Command bench measures tako on this machine: what one job costs beside
 // runsc do, what attacks cost the tako process, what many jobs leave behind,
-// and what servers, the network of sandboxes and packages cost. It prints what it got beside what is wanted and judges nothing: it
-// fails only where something could not be run. docs/PERFORMANCE.md explains it.
+// and what servers, the network of sandboxes, packages and the Python client
+// cost. It prints what it got beside what is wanted and judges nothing: it fails
+// only where something could not be run. docs/PERFORMANCE.md explains it.
 package main
 
 import (
@@ -31,6 +32,7 @@ type options struct {
 	starts      int
 	connections int
 	transfer    int64 // bytes
+	calls       int   // of each way to make one
 	quick       bool
 }
 
@@ -49,7 +51,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.tako, "tako", "", "the tako `binary` to measure (default bin/tako of this module)")
 	f.StringVar(&o.runsc, "runsc", "", "the runsc `binary` to measure against (default: built from the module's gVisor, once)")
-	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks, load, server, network or packages")
+	f.StringVar(&o.only, "only", "", "measure one `part`: pairs, attacks, load, server, network, packages or client")
 	f.StringVar(&o.json, "json", "", "write the figures to `file`, too")
 	f.IntVar(&o.pairs, "pairs", 15, "pairs of tako run and runsc do")
 	f.BoolVar(&o.quick, "quick", false, "a smoke test: fewer of everything")
@@ -58,10 +60,10 @@ func parse(args []string) (options, error) {
 	}
 	o.serial, o.parallel, o.flood, o.files = 200, 50, 10_000_000_000, 20_000
 	o.requests, o.submits, o.starts = 200, 4000, 60
-	o.connections, o.transfer = 200, 200_000_000
+	o.connections, o.transfer, o.calls = 200, 200_000_000, 2000
 	if o.quick {
 		o.requests, o.submits, o.starts = 10, 200, 5
-		o.connections, o.transfer = 5, 1_000_000
+		o.connections, o.transfer, o.calls = 5, 1_000_000, 20
 		o.pairs, o.serial, o.parallel, o.flood, o.files = min(o.pairs, 3), 20, 10, 256_000_000, 1000
 	}
 	if o.pairs < 1 {
@@ -71,10 +73,10 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
 	switch o.only {
-	case "", "pairs", "attacks", "load", "server", "network", "packages":
+	case "", "pairs", "attacks", "load", "server", "network", "packages", "client":
 		return o, nil
 	}
-	return o, fmt.Errorf("no part %q: there are pairs, attacks, load, server, network and packages", o.only)
+	return o, fmt.Errorf("no part %q: there are pairs, attacks, load, server, network, packages and client", o.only)
 }
 
 // bench does all that args ask for and prints it to out as it goes.
@@ -100,7 +102,7 @@ func (s *session) measure(ctx context.Context, o options) error {
 	parts := []struct {
 		name string
 		run  func(context.Context, options) error
-	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}, {"server", s.servers}, {"network", s.network}, {"packages", s.packages}}
+	}{{"pairs", s.pairs}, {"attacks", s.attacks}, {"load", s.load}, {"server", s.servers}, {"network", s.network}, {"packages", s.packages}, {"client", s.client}}
 	var errs []error
 	for _, p := range parts {
 		if o.only != "" && o.only != p.name {

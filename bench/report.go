@@ -17,6 +17,7 @@ type report struct {
 	Servers     []*served  `json:"servers,omitempty"`
 	Network     []network  `json:"network,omitempty"`
 	Packages    *packages  `json:"packages,omitempty"`
+	Client      *client    `json:"client,omitempty"`
 }
 
 func (r *report) write(path string) error {

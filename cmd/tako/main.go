@@ -11,15 +11,13 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/takovm/tako"
 	"github.com/takovm/tako/internal/cli"
 	"github.com/takovm/tako/internal/engine/gvisor"
 )
 
 func main() {
-	// gVisor executes this binary again to be a sandbox: that comes first.
-	if gvisor.IsChild() {
-		gvisor.ChildMain()
-	}
+	tako.Child() // this binary is executed again to be a sandbox: that comes first
 	if cgo {
 		fmt.Fprintln(os.Stderr, "tako: this binary was built with cgo and cannot start sandboxes; build it with CGO_ENABLED=0 go build ./cmd/tako")
 		os.Exit(125)

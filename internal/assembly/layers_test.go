@@ -28,11 +28,14 @@ func age(t *testing.T, cfg *config.Config, then time.Time) {
 	}
 }
 
-// firstWrite is closed when a program has said something.
+// firstWrite has an element when a program has said something.
 type firstWrite chan struct{}
 
 func (w firstWrite) Write(p []byte) (int, error) {
-	close(w)
+	select {
+	case w <- struct{}{}:
+	default: // a program may say what it says in pieces
+	}
 	return len(p), nil
 }
 
@@ -89,7 +92,7 @@ func TestCollectedLayers(t *testing.T) {
 	old := time.Now().Add(-LayerLife(r.cfg) - time.Hour)
 
 	stdin, program := io.Pipe()
-	running := make(firstWrite)
+	running := make(firstWrite, 1)
 	ended := make(chan *runner.Result)
 	go func() {
 		a := r.python("import demo_b, sys; print(demo_b.VALUE, flush=True); sys.stdin.read(); import importlib; importlib.reload(demo_b)")

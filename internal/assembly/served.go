@@ -20,7 +20,6 @@ import (
 	"github.com/takovm/tako/internal/metrics"
 	"github.com/takovm/tako/internal/queue"
 	"github.com/takovm/tako/internal/runner"
-	"github.com/takovm/tako/internal/sandbox"
 	"github.com/takovm/tako/internal/server"
 	"github.com/takovm/tako/internal/service"
 	"github.com/takovm/tako/internal/store"
@@ -41,21 +40,9 @@ type served struct {
 
 // newServed builds them in the order in which they depend on each other.
 func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo *lifecycle.Undo) (*served, error) {
-	release, err := server.Lock(cfg.DataDir)
+	local, err := onlyLocal(ctx, cfg, opts, undo)
 	if err != nil {
 		return nil, err
-	}
-	undo.Add(release)
-	local, err := NewLocal(ctx, cfg, Options{
-		Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable,
-		Pool: poolOptions(cfg, opts.Log),
-	})
-	if err != nil {
-		return nil, err
-	}
-	undo.Add(local.Close)
-	if local.Leftovers != nil {
-		opts.Log.Warn("not cleaned up", "error", local.Leftovers)
 	}
 	records, err := OpenStore(ctx, cfg, opts.Log)
 	if err != nil {
@@ -81,26 +68,16 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	if err != nil {
 		return nil, err
 	}
-	slots := newSlots(cfg)
-	policies, err := Egress(cfg, nil)
+	executor, err := s.executor(cfg, local)
 	if err != nil {
 		return nil, err
 	}
-	if policies.Authority, err = egress.NewAuthority(); err != nil { // for job types that may come
-		return nil, err
-	}
 	secrets := vault(cfg, records)
-	jobs := queue.New(queue.Options{
-		Store: records, Slots: slots, Types: types, Log: opts.Log, Ended: s.hasEnded, Tracer: s.tracer,
-		Executor: &attempt.Executor{Runner: local, Blobs: accepted, Engine: engine, Host: node.Name, Environments: local, Packages: cfg.AllowRuntimeRequirements, Images: cfg.AllowRequestImages,
-			Egress: policies, Secrets: secrets, Trust: sync.OnceValue(func() *runner.Trust { return Trusted(policies.Authority, opts.Log) }), Log: opts.Log, PerKey: cfg.SnapshotSharing == "per_key"},
-		Node: store.Node{Name: node.Name}, MaxQueue: cfg.MaxQueueSize, MaxTimeout: cfg.MaxTimeout,
-		MaxStartupTimeout: cfg.MaxStartupTimeout, Most: most(cfg),
-		MaxAttempts: cfg.MaxRetryAttempts, RetryBase: time.Duration(cfg.RetryBaseDelay * float64(time.Second)),
-		MaxEventLog: cfg.MaxEventLogBytes, Drain: drain,
-	})
+	executor.Blobs, executor.Host, executor.Secrets = accepted, node.Name, secrets
+	slots := newSlots(cfg)
 	s.Service = &service.Service{
-		Jobs: jobs, Store: records, Blobs: blobs, Types: types, Builder: local, Egress: policies, Secrets: secrets, Slots: slots, Engine: engine,
+		Jobs:  s.queue(cfg, queue.Options{Store: records, Slots: slots, Types: types, Executor: executor, Node: store.Node{Name: node.Name}}),
+		Store: records, Blobs: blobs, Types: types, Builder: local, Egress: executor.Egress, Secrets: secrets, Slots: slots, Engine: engine,
 		MaxWorkers: cfg.MaxWorkers, MaxQueue: cfg.MaxQueueSize, MaxUpload: cfg.APIMaxUploadBytes, Room: s.room, Log: opts.Log,
 	}
 	if err := s.warm(ctx, local, types); err != nil {
@@ -108,6 +85,54 @@ func newServed(ctx context.Context, cfg *config.Config, opts ServerOptions, undo
 	}
 	s.watch(cfg)
 	return s, nil
+}
+
+// onlyLocal is what runs attempts on this machine, for the one server that uses
+// this data directory.
+func onlyLocal(ctx context.Context, cfg *config.Config, opts ServerOptions, undo *lifecycle.Undo) (*Local, error) {
+	release, err := server.Lock(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(release)
+	local, err := NewLocal(ctx, cfg, Options{
+		Progress: opts.Progress, Log: opts.Log, Executable: opts.Executable,
+		Pool: poolOptions(cfg, opts.Log),
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(local.Close)
+	if local.Leftovers != nil {
+		opts.Log.Warn("not cleaned up", "error", local.Leftovers)
+	}
+	return local, nil
+}
+
+// executor makes attempts of records. Its certificates are there for job types
+// with secrets that may come.
+func (s *served) executor(cfg *config.Config, local *Local) (*attempt.Executor, error) {
+	policies, err := Egress(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	if policies.Authority, err = egress.NewAuthority(); err != nil {
+		return nil, err
+	}
+	return &attempt.Executor{
+		Runner: local, Environments: local, Engine: local.Engine.Info(), Egress: policies, Log: s.log,
+		Packages: cfg.AllowRuntimeRequirements, Images: cfg.AllowRequestImages, PerKey: cfg.SnapshotSharing == "per_key",
+		Trust: sync.OnceValue(func() *runner.Trust { return Trusted(policies.Authority, s.log) }),
+	}, nil
+}
+
+// queue adds to o what the configuration says.
+func (s *served) queue(cfg *config.Config, o queue.Options) *queue.Jobs {
+	o.Log, o.Ended, o.Tracer = s.log, s.hasEnded, s.tracer
+	o.MaxQueue, o.MaxTimeout, o.MaxStartupTimeout, o.Most = cfg.MaxQueueSize, cfg.MaxTimeout, cfg.MaxStartupTimeout, most(cfg)
+	o.MaxAttempts, o.RetryBase = cfg.MaxRetryAttempts, time.Duration(cfg.RetryBaseDelay*float64(time.Second))
+	o.MaxEventLog, o.Drain = cfg.MaxEventLogBytes, drain
+	return queue.New(o)
 }
 
 // warn tells of what works for one server and not for two. Nobody but the
@@ -196,46 +221,6 @@ func (s *served) room() error {
 			WithHint("%d MiB are free and %d MiB are kept free (disk_reserve, disk_reserve_percent)", free>>20, kept>>20)
 	}
 	return nil
-}
-
-// most is what a request may raise its limits to.
-func most(cfg *config.Config) job.LimitRequest {
-	memory, disk := int64(cfg.MaxMemory), int64(cfg.MaxDisk)
-	return job.LimitRequest{
-		Memory: &memory, Disk: &disk, CPUs: &cfg.MaxCPUs, PIDs: &cfg.MaxPIDs,
-		Stdout: &cfg.MaxStdoutBytes, Stderr: &cfg.MaxStderrBytes, Artifact: &cfg.MaxArtifactBytes,
-	}
-}
-
-func newSlots(cfg *config.Config) *queue.Slots {
-	return queue.NewSlots(queue.Budget{
-		Slots: cfg.MaxWorkers, Reserved: min(1, cfg.MaxWorkers-1), Memory: memoryBudget(cfg), Waiting: 16 * cfg.MaxWorkers,
-	})
-}
-
-// poolOptions size the pool; without room for one sandbox there is none.
-func poolOptions(cfg *config.Config, log *slog.Logger) sandbox.PoolOptions {
-	o := sandbox.PoolOptions{Max: cfg.WarmPoolSize, MaxMemory: int64(cfg.WarmPoolMemory), Log: log}
-	if o.MaxMemory <= 0 {
-		o.Max = 0
-	}
-	return o
-}
-
-// memoryBudget is what all sandboxes that run may have together: what is
-// configured, or this machine's memory less an eighth for everything else, less
-// what those that wait may hold, though at most half of it. 0, no bound, where
-// it cannot be told.
-func memoryBudget(cfg *config.Config) int64 {
-	all := int64(cfg.MemoryBudget)
-	if all <= 0 {
-		total := hostMemory()
-		all = total - total/8
-	}
-	if cfg.WarmPoolSize == 0 {
-		return all
-	}
-	return all - min(int64(cfg.WarmPoolMemory), all/2)
 }
 
 // hasEnded counts a record, and wakes who delivers webhooks.

@@ -20,9 +20,6 @@ import (
 // rules is the version of how layers are made. It is part of every key.
 const rules = "tako packages 2"
 
-// lockPoll is how often who waits for another's installation looks again.
-const lockPoll = 50 * time.Millisecond
-
 // Options configure a Builder.
 type Options struct {
 	// Dir is where records are kept, Environments the cache of images and layers.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // grace is how long a layer stays after a use, whatever is asked for: whoever has
@@ -264,15 +265,9 @@ func (b *Builder) alone(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "the directory of packages: %w", err)
 	}
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
+	if err := lifecycle.Flock(ctx, f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // record is what a list of requirements came to.
@@ -108,22 +109,12 @@ func (b *Builder) lock(ctx context.Context, key string) (unlock func(), err erro
 	if err != nil {
 		return nil, job.Errorf(job.KindUnavailable, "the directory of packages: %w", err)
 	}
-	tick := time.NewTicker(lockPoll) // flock knows no context
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
+	if err := lifecycle.Flock(ctx, f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		if ctx.Err() == nil {
+			err = fmt.Errorf("waiting for an installation: %w", err)
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("waiting for an installation: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
+		return nil, err
 	}
+	return func() { f.Close() }, nil
 }

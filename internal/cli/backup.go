@@ -19,6 +19,7 @@ elsewhere. Records in PostgreSQL are backed up with pg_dump.`,
 		Example: "  tako backup /var/backups/tako-2026-11-24",
 	}
 	cmd.Flags().BoolVar(&r.json, "json", false, "print what was copied as JSON")
+	cmd.ValidArgsFunction = directories
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg, err := a.config()
 		if err != nil {

@@ -37,7 +37,8 @@ and with runsc (python:3-slim, which is not fetched), as far as they are
 installed. What is not is "not measured". Machines differ and are shared: read
 the figures of one run as ratios.
 
-The defaults take about five minutes on two processors, --quick half a minute. Exit code 1 where a job failed.`
+The defaults take about five minutes on two processors, --quick half a minute. Exit
+code 1 where a job failed.`
 
 // bench is the flags of the command.
 type bench struct {
@@ -53,15 +54,17 @@ func (a *app) newBenchCommand() *cobra.Command {
 	var b bench
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Measure tako on this machine, beside what else is installed", Long: benchLong, Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.bench(cmd.Context(), b) },
+		Example: "  tako bench --quick\n  tako bench --clients 1,8 --only pool,restore --json bench.json --svg bench.svg",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.bench(cmd.Context(), b) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&b.quick, "quick", false, "10 requests of each kind, 1 and 10 clients, unless --requests and --clients say otherwise")
-	f.IntVar(&b.requests, "requests", 0, "requests of each kind, 1 to 10000, and at least two for each client (default 40)")
-	f.IntSliceVar(&b.clients, "clients", nil, "how many clients ask at once, each 1 to 1000 (default 1,10,50,100)")
-	f.StringSliceVar(&b.only, "only", nil, "measure only these: "+strings.Join(benchmark.Parts(), ", ")+" (default all)")
-	f.StringVar(&b.json, "json", "", "write the report as JSON to this file; - is standard output, in place of the table")
-	f.StringVar(&b.svg, "svg", "", "write a plot to this file")
+	f.IntVar(&b.requests, "requests", 0, "`requests` of each kind, 1 to 10000, and at least two for each client (default 40)")
+	f.IntSliceVar(&b.clients, "clients", nil, "how many `clients` ask at once, each 1 to 1000 (default 1,10,50,100)")
+	f.StringSliceVar(&b.only, "only", nil, "measure only these `parts`: "+strings.Join(benchmark.Parts(), ", ")+" (default all)")
+	f.StringVar(&b.json, "json", "", "write the report as JSON to this `file`; - is standard output, in place of the table")
+	f.StringVar(&b.svg, "svg", "", "write a plot to this `file`")
+	completes(cmd, "only", benchmark.Parts()...)
 	return cmd
 }
 

@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"unicode"
 
-	"github.com/spf13/cobra"
-
 	"github.com/takovm/tako/internal/config"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/runner"
@@ -75,18 +73,22 @@ func Main(args []string, streams Streams) int {
 	streams.Out = untilClosed{streams.Out, cancel}
 	a := &app{streams: streams, cancel: cancel}
 	root := a.newRootCommand()
-	root.SetArgs(spellOut(args))
+	args = spellOut(args)
+	root.SetArgs(args)
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	err := root.ExecuteContext(ctx)
+	err := misnamed(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	return a.report(ctx, err)
 }
 
 // spellOut writes -c before the command as --config, which it is short for:
 // among what follows the command, run's -c is another one.
 func spellOut(args []string) []string {
-	var out []string
+	out := []string{} // cobra takes nil for the process's own arguments
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		arg := args[0]
 		args = args[1:]
@@ -201,43 +203,6 @@ func oneLine(s string) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-}
-
-func (a *app) newRootCommand() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "tako",
-		Short: "Run untrusted code in isolated sandboxes",
-		Long: `Tako runs code that nobody trusts in sandboxes of their own: each job gets a
-fresh gVisor kernel, no network, no host files, and limits that hold.
-
-Exit codes: 0 done, 1 failed, 2 usage. "tako run" exits with the program's own
-code, 124 when it ran out of time, 137 when it ran out of memory, 130 when it
-was interrupted and 125 when tako itself could not do its part. Commands that
-ask a server exit with 69 when they cannot reach it and 77 when they may not.
-
-The configuration is the file that --config or -c names, else that of TAKO_VM_CONFIG,
-else the first of ./tako_vm.yaml, ./config/tako_vm.yaml, ~/.tako_vm/config.yaml
-and /etc/tako_vm/config.yaml; variables such as TAKO_VM_DATA_DIR and
-TAKO_VM_SECURITY_MODE override it. Without any, the defaults hold.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError("unknown command %q; see tako --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "", configUsage)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError("%s; see tako --help", err)
-	})
-	root.AddCommand(a.newRunCommand(), a.newServerCommand(), a.newMCPCommand(), a.newStatusCommand(), a.newJobsCommand(), a.newDLQCommand(), a.newEnvCommand(),
-		a.newKeysCommand(), a.newSecretsCommand(), a.newConfigCommand(), a.newValidateCommand(), a.newBackupCommand(), a.newDoctorCommand(), a.newNetCommand(), a.newBenchCommand(),
-		a.newVersionCommand(), a.newSetupCommand(), a.newDevCommand())
-	return root
 }
 
 const configUsage = "configuration `file` (default: looked for, see tako --help)"

@@ -18,7 +18,7 @@ func (a *app) newSetupCommand() *cobra.Command {
 func (a *app) newDevCommand() *cobra.Command {
 	say := func(use string) *cobra.Command {
 		// Whatever flags it had are of no importance, but for --json.
-		return &cobra.Command{Use: use, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
+		return &cobra.Command{Use: use, Short: "Nothing to do", DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
 			const nothing = "Nothing to do: tako needs no database server and no Docker. tako server starts everything."
 			r := &remote{app: a, json: slices.Contains(args, "--json")}
 			return r.say(map[string]string{"detail": nothing}, func() { r.printf("%s\n", nothing) })

@@ -16,6 +16,8 @@ func (a *app) newConfigCommand() *cobra.Command {
 		Use: "config", Short: "Print the configuration in force", Args: noArgs,
 		Long: `Print every key with its value and where that comes from: the file, a variable or
 the default. Secrets are masked.`,
+		SuggestFor: []string{"settings", "configuration"},
+		Example:    "  tako config\n  tako config --show-defaults --config tako_vm.yaml\n  tako config --json",
 	}
 	cmd.Flags().BoolVar(&r.json, "json", false, "print the values as JSON")
 	var defaults bool
@@ -72,7 +74,10 @@ func (a *app) newValidateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "validate [FILE]", Short: "Check a configuration file",
 		Long: `Check a configuration file, or the one that is looked for, together with the
-variables of the environment. Nothing else is touched.`,
+variables of the environment. Nothing else is touched. Every problem is listed, with
+the key and what it may be.`,
+		SuggestFor: []string{"check", "lint"},
+		Example:    "  tako validate tako_vm.yaml\n  tako validate --json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError("tako validate takes one file, but got %d", len(args))

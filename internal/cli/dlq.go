@@ -12,23 +12,40 @@ import (
 	tako "github.com/takovm/tako/sdk/go"
 )
 
+const dlqLong = `Look at dead letters: jobs that the server had to give up, because engine or disk
+failed in every attempt (max_retry_attempts, default 2) or because it was interrupted
+more than 5 times. A program that fails is none. They are kept for dlq_ttl_days
+(default 30).
+
+    tako dlq list          which there are, with the reason
+    tako dlq replay 17     submit the job of entry 17 again
+    tako dlq rm 17         forget it
+
+An API key needs the scope admin.`
+
 func (a *app) newDLQCommand() *cobra.Command {
-	return group("dlq", "Look at dead letters: jobs that the server had to give up",
+	cmd := group("dlq", "Look at dead letters: jobs that the server had to give up",
 		a.newDLQListCommand(), a.newDLQStatsCommand(),
-		a.newDLQEntryCommand("rm", "Remove dead letters", "removed", func(ctx context.Context, c *tako.Client, id int64) (any, error) {
+		a.newDLQEntryCommand("rm", "Remove a dead letter", "removed", func(ctx context.Context, c *tako.Client, id int64) (any, error) {
 			return c.DeleteDLQ(ctx, id)
 		}),
-		a.newDLQEntryCommand("replay", "Submit the jobs of dead letters again", "submitted again", func(ctx context.Context, c *tako.Client, id int64) (any, error) {
+		a.newDLQEntryCommand("replay", "Submit the job of a dead letter again", "submitted again", func(ctx context.Context, c *tako.Client, id int64) (any, error) {
 			return c.ReplayDLQ(ctx, id)
 		}))
+	cmd.Long = dlqLong
+	return cmd
 }
 
 func (a *app) newDLQListCommand() *cobra.Command {
 	f := tako.DLQFilter{}
-	cmd, r := a.remoteCommand(&cobra.Command{Use: "list", Short: "List dead letters, newest first", Args: noArgs})
+	cmd, r := a.remoteCommand(&cobra.Command{
+		Use: "list", Short: "List dead letters, newest first", Args: noArgs, SuggestFor: []string{"ls", "show"},
+		Long:    "List dead letters, newest first: entry, job, error, and how often it was tried.",
+		Example: "  tako dlq list --error-type service_unavailable",
+	})
 	cmd.Flags().StringVar(&f.ErrorType, "error-type", "", "only those with this `type` of error")
-	cmd.Flags().IntVar(&f.Limit, "limit", 20, "entries at most, up to 1000")
-	cmd.Flags().IntVar(&f.Offset, "offset", 0, "entries to leave out")
+	cmd.Flags().IntVar(&f.Limit, "limit", 20, "entries at most, 1 to 1000")
+	cmd.Flags().IntVar(&f.Offset, "offset", 0, "entries to leave out from the newest on (default 0)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkLimit(f.Limit); err != nil {
 			return err
@@ -57,7 +74,10 @@ func (a *app) newDLQListCommand() *cobra.Command {
 }
 
 func (a *app) newDLQStatsCommand() *cobra.Command {
-	cmd, r := a.remoteCommand(&cobra.Command{Use: "stats", Short: "Count dead letters by error", Args: noArgs})
+	cmd, r := a.remoteCommand(&cobra.Command{
+		Use: "stats", Short: "Count dead letters by error", Args: noArgs,
+		Long: "Count dead letters by the type of their error.", Example: "  tako dlq stats",
+	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()
 		if err != nil {
@@ -80,7 +100,10 @@ func (a *app) newDLQStatsCommand() *cobra.Command {
 }
 
 func (a *app) newDLQEntryCommand(use, short, word string, do func(context.Context, *tako.Client, int64) (any, error)) *cobra.Command {
-	cmd, r := a.remoteCommand(&cobra.Command{Use: use + " ENTRY", Short: short, Args: oneID("entry")})
+	cmd, r := a.remoteCommand(&cobra.Command{
+		Use: use + " ENTRY", Short: short, Args: oneID("entry"),
+		Long: short + ". ENTRY is a number that tako dlq list has.", Example: "  tako dlq " + use + " 17",
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		id, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil {

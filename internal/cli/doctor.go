@@ -19,20 +19,22 @@ import (
 const doctorLong = `Say what isolation this host gives and what to do about each gap.
 
 Exit code 0 where the configured security_mode is met: strict (the default)
-needs every limit enforced, permissive needs sandboxes to start at all.`
+needs every limit enforced, permissive needs sandboxes to start at all. It runs
+one job, in the data directory; a server that runs is not touched.`
 
 func (a *app) newDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Say what isolation this host gives",
-		Long:  doctorLong,
-		Args:  noArgs,
+		Use:     "doctor",
+		Short:   "Say what isolation this host gives",
+		Long:    doctorLong,
+		Example: "  tako doctor\n  TAKO_VM_SECURITY_MODE=permissive tako doctor --json",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.doctor(cmd.Context(), asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as one JSON object")
 	return cmd
 }
 

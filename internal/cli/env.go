@@ -20,11 +20,15 @@ import (
 const envLong = `Keep container images as environments: root file systems that programs can run
 in, with "tako run --image REF". No Docker is needed, and nothing of an image is
 executed by pulling it. Recipes make images of other images, packages and files.
-Images are in the data directory.`
+Images are in the data directory.
+
+    tako env pull python:3.12-slim                       from a registry
+    tako run --image python:3.12-slim -c 'print(1 + 1)'  without it
+    tako env list                                        what is here`
 
 func (a *app) newEnvCommand() *cobra.Command {
 	cmd := group("env", "Pull, build, list and remove container images to run in", a.newEnvPullCommand(), a.newEnvLoadCommand(),
-		a.newEnvBuildCommand(), a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand(), a.newEnvLockCommand())
+		a.newEnvBuildCommand(), a.newEnvCopyCommand(), a.newEnvListCommand(), a.newEnvShowCommand(), a.newEnvRemoveCommand(), a.newEnvGCCommand(), a.newEnvLockCommand())
 	cmd.Long = envLong
 	return cmd
 }
@@ -33,6 +37,9 @@ func (a *app) newEnvCommand() *cobra.Command {
 func (a *app) envCommand(cmd *cobra.Command, run func(ctx context.Context, r *remote, store *oci.Store, args []string) error) *cobra.Command {
 	r := &remote{app: a}
 	cmd.Flags().BoolVar(&r.json, "json", false, "print the answer as JSON")
+	if cmd.ValidArgsFunction == nil && !strings.HasPrefix(cmd.Use, "load") {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg, err := a.config()
 		if err != nil {
@@ -142,7 +149,7 @@ has written (docker-archive or OCI layout, also compressed), under the names tha
 it has for them.`,
 		Example: "  docker save tools:7 > tools.tar && tako env load tools.tar",
 	}
-	cmd.Flags().StringVar(&name, "name", "", "call the image `REF`")
+	cmd.Flags().StringVar(&name, "name", "", "call the image `REF` (default the archive's name for it)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing on standard error beside errors")
 	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
 		if name != "" {
@@ -183,8 +190,9 @@ func languagesOf(image *oci.Image) string {
 func (a *app) newEnvListCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the images that are here", Args: noArgs,
-		Long: "List the images that are here, and with --all the layers of packages, too: what was\ninstalled for job types, requests and \"tako run --with\".",
+		Use: "list", Short: "List the images that are here", Args: noArgs, SuggestFor: []string{"ls", "images"},
+		Example: "  tako env list --all",
+		Long:    "List the images that are here, and with --all the layers of packages, too: what was\ninstalled for job types, requests and \"tako run --with\".",
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "list layers of packages, too")
 	return a.envCommand(cmd, func(ctx context.Context, r *remote, store *oci.Store, _ []string) error {
@@ -214,7 +222,8 @@ func short(digest string) string { return digest[:min(len(digest), 12)] }
 func (a *app) newEnvShowCommand() *cobra.Command {
 	return a.envCommand(&cobra.Command{
 		Use: "show (REF | LAYER)", Short: "Say what an image or a layer of packages is", Args: imageNames(oneID("image")),
-		Long: "Say what an image is and how programs run in it; or what is in a layer of packages,\nby its digest or 12 digits of it.",
+		Long:    "Say what an image is and how programs run in it; or what is in a layer of packages,\nby its digest or 12 digits of it.",
+		Example: "  tako env show python:3.12-slim\n  tako env show --json 4f5c1a2b3d4e",
 	},
 		func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
 			if layers, err := a.layerNamed(ctx, store, args[0]); layers != nil || err != nil {

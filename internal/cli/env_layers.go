@@ -106,7 +106,8 @@ type freed struct {
 func (a *app) newEnvRemoveCommand() *cobra.Command {
 	return a.envCommand(&cobra.Command{
 		Use: "rm (REF | LAYER)...", Short: "Remove images and layers of packages", Args: imageNames(someIDs("image")),
-		Long: "Remove images, and what no other image has in common with them; or layers of packages,\nby digest, which are installed again when somebody asks for them. What runs in one goes\non.",
+		Long:       "Remove images, and what no other image has in common with them; or layers of packages,\nby digest, which are installed again when somebody asks for them. What runs in one goes\non.",
+		SuggestFor: []string{"remove", "delete", "rmi"}, Example: "  tako env rm python:3.12-slim",
 	}, func(ctx context.Context, r *remote, store *oci.Store, args []string) error {
 		var f freed
 		var failed error
@@ -147,7 +148,8 @@ func (a *app) removeOne(ctx context.Context, store *oci.Store, ref string) (int6
 func (a *app) newEnvGCCommand() *cobra.Command {
 	var older string
 	cmd := &cobra.Command{
-		Use: "gc", Short: "Remove what nothing needs", Args: noArgs,
+		Use: "gc", Short: "Remove what nothing needs", Args: noArgs, SuggestFor: []string{"prune", "clean"},
+		Example: "  tako env gc\n  tako env gc --older-than 7d",
 		Long: `Remove what no image needs any more (layers, environments and downloads that broke
 off), and layers of packages that no job type and no version of one needs and that
 nobody has used for long. It waits until nobody pulls, builds or installs. A server

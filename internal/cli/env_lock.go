@@ -40,9 +40,11 @@ PACKAGEs.`,
 	f := cmd.Flags()
 	f.StringVar(&o.image, "image", "", "the packages of the container image `REF` instead of this machine's Python")
 	f.StringVar(&o.jobType, "job-type", "", "the packages and the image of this `type` of the configuration or of job_types.json")
-	f.StringVar(&o.kind, "kind", "", "`python` or npm, where both are asked for")
+	f.StringVar(&o.kind, "kind", "", "the `kind` to print where both are asked for: python or npm")
 	f.StringVarP(&o.file, "output", "o", "", "write `file` instead of printing")
 	f.BoolVar(&r.json, "json", false, "print both as JSON")
+	completes(cmd, "kind", "python", "npm")
+	a.completesTypes(cmd, "job-type")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error beside errors")
 	cmd.RunE = func(cmd *cobra.Command, packages []string) error {
 		if o.kind != "" && o.kind != "python" && o.kind != "npm" {

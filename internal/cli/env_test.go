@@ -84,6 +84,9 @@ func TestEnvCommands(t *testing.T) {
 		"a recipe on stdin":      {"env build -", "name: a\ncolour: red\n", 1, `the recipe, line 2: unknown key "colour"`},
 		"a recipe's other name":  {"env build -t UPPER -", "", 2, "--tag"},
 		"a recipe without name":  {"env build -q -", "base: b\n", 1, "does not say what the image is called"},
+		"nothing to copy from":   {"env copy x", "", 2, `--from "" is no data directory`},
+		"no data directory":      {"env copy x --from " + junk, "", 2, "is no data directory with images"},
+		"not in the other":       {"env copy x --from " + dir, "", 1, "docker.io/library/x:latest is not here"},
 		"no such command":        {"env frob", "", 2, `no command "frob"`},
 	} {
 		code, out, said := takoMain(t, tc.stdin, strings.Fields(tc.args)...)

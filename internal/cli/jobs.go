@@ -10,25 +10,42 @@ import (
 	tako "github.com/takovm/tako/sdk/go"
 )
 
+const jobsLong = `Look at jobs of a server, cancel, repeat and remove them. A job has an id, which
+whoever submits it is told:
+
+    tako jobs list --status failed     which jobs there are
+    tako jobs logs -f JOB              what one writes, until it ends
+    tako jobs show JOB                 how it ended, and why
+    tako jobs rerun JOB --wait         the same again
+
+Jobs of "tako run" are not among them: they need no server and leave no record.`
+
 func (a *app) newJobsCommand() *cobra.Command {
-	return group("jobs", "Look at jobs of a server, cancel, repeat and remove them",
+	cmd := group("jobs", "Look at jobs of a server, cancel, repeat and remove them",
 		a.newJobsListCommand(), a.newJobsShowCommand(), a.newJobsLogsCommand(), a.newJobsArtifactsCommand(),
 		a.newJobsCancelCommand(), a.newJobsRerunCommand(), a.newJobsForkCommand(), a.newJobsPurgeCommand())
+	cmd.Long = jobsLong
+	cmd.SuggestFor = []string{"job", "ps", "ls", "executions"}
+	return cmd
 }
 
 func (a *app) newJobsListCommand() *cobra.Command {
 	var f tako.ExecutionFilter
 	var labels []string
 	cmd, r := a.remoteCommand(&cobra.Command{
-		Use: "list", Short: "List jobs, newest first", Args: noArgs,
+		Use: "list", Short: "List jobs, newest first", Args: noArgs, SuggestFor: []string{"ls", "ps"},
+		Long: `List jobs, newest first: id, status, type, when it came, how long it took, exit code
+and error.`,
 		Example: "  tako jobs list --status failed --limit 20\n  tako jobs list --label team:search --json",
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&f.Status, "status", "", "only jobs with this `status`: queued, running, succeeded, failed, timeout, oom, cancelled")
 	flags.StringVar(&f.JobType, "job-type", "", "only jobs of this `type`")
 	flags.StringArrayVar(&labels, "label", nil, "only jobs with this label, `key:value`; all of several have to be there")
-	flags.IntVar(&f.Limit, "limit", 20, "jobs at most, up to 1000")
-	flags.IntVar(&f.Offset, "offset", 0, "jobs to leave out")
+	flags.IntVar(&f.Limit, "limit", 20, "jobs at most, 1 to 1000")
+	flags.IntVar(&f.Offset, "offset", 0, "jobs to leave out from the newest on (default 0)")
+	completes(cmd, "status", statuses()...)
+	a.completesTypes(cmd, "job-type")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		err := checkLimit(f.Limit)
 		if err != nil {
@@ -92,8 +109,10 @@ func (r *remote) records(page *tako.Page[tako.Record]) {
 
 func (a *app) newJobsShowCommand() *cobra.Command {
 	cmd, r := a.remoteCommand(&cobra.Command{
-		Use: "show JOB", Short: "Show what is known of a job", Args: oneID("job"),
-		Example: "  tako jobs show 3f2a... \n  tako jobs show 3f2a... --json",
+		Use: "show JOB", Short: "Show what is known of a job", Args: oneID("job"), SuggestFor: []string{"get", "inspect", "status"},
+		Long: `Show what is known of a job: where it stands, how it ended and why, what it used, and
+the files that it left. With --json it is the whole record.`,
+		Example: "  tako jobs show 3f2a...\n  tako jobs show 3f2a... --json",
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()

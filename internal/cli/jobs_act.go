@@ -47,7 +47,12 @@ func (r *remote) each(ctx context.Context, ids []string, word string, do func(co
 }
 
 func (a *app) newJobsCancelCommand() *cobra.Command {
-	cmd, r := a.remoteCommand(&cobra.Command{Use: "cancel JOB...", Short: "End jobs, waiting or running", Args: someIDs("job")})
+	cmd, r := a.remoteCommand(&cobra.Command{
+		Use: "cancel JOB...", Short: "End jobs, waiting or running", Args: someIDs("job"), SuggestFor: []string{"kill", "stop"},
+		Long: `End jobs, waiting or running. A program is sent TERM, and KILL after kill_grace_ms of
+the configuration (default 500 ms).`,
+		Example: "  tako jobs cancel 3f2a...",
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.each(cmd.Context(), args, "cancelled", func(ctx context.Context, c *tako.Client, id string) (*tako.Done, error) {
 			return c.Cancel(ctx, id)
@@ -58,15 +63,17 @@ func (a *app) newJobsCancelCommand() *cobra.Command {
 
 // again are the flags of rerun and fork.
 type again struct {
+	app     *app
 	jobType string
 	timeout int
 	wait    bool
 }
 
 func (g *again) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&g.jobType, "job-type", "", "run as this `type` instead of the job's own")
-	cmd.Flags().IntVar(&g.timeout, "timeout", 0, "`seconds` that the code may take, instead of the job's own")
+	cmd.Flags().StringVar(&g.jobType, "job-type", "", "run as this `type` (default the job's own)")
+	cmd.Flags().IntVar(&g.timeout, "timeout", 0, "`seconds` that the code may take (default the job's own)")
 	cmd.Flags().BoolVar(&g.wait, "wait", false, "wait for its end and print what it writes, as logs -f")
+	g.app.completesTypes(cmd, "job-type")
 }
 
 func (g *again) seconds() *int {
@@ -90,11 +97,13 @@ func (g *again) made(ctx context.Context, r *remote, c *tako.Client, s *tako.Sub
 }
 
 func (a *app) newJobsRerunCommand() *cobra.Command {
-	g := &again{}
+	g := &again{app: a}
 	cmd, r := a.remoteCommand(&cobra.Command{
 		Use: "rerun JOB", Short: "Run a job again", Args: oneID("job"),
 		Long: `Run a job again, exactly as it was: code, input, files, environment, limits. The
 new job's id is printed.`,
+		SuggestFor: []string{"retry", "repeat"},
+		Example:    "  tako jobs rerun 3f2a... --wait\n  tako jobs rerun 3f2a... --timeout 120",
 	})
 	g.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -112,7 +121,7 @@ new job's id is printed.`,
 }
 
 func (a *app) newJobsForkCommand() *cobra.Command {
-	g := &again{}
+	g := &again{app: a}
 	var file string
 	cmd, r := a.remoteCommand(&cobra.Command{
 		Use: "fork JOB --code FILE", Short: "Run other code with a job's input", Args: oneID("job"),
@@ -166,13 +175,14 @@ func (a *app) codeOf(file string) (string, error) {
 func (a *app) newJobsPurgeCommand() *cobra.Command {
 	var older, status string
 	cmd, r := a.remoteCommand(&cobra.Command{
-		Use: "purge JOB... | --older-than AGE", Short: "Remove jobs that have ended: records, events, files",
+		Use: "purge (JOB... | --older-than AGE)", Short: "Remove jobs that have ended: records, events, files", SuggestFor: []string{"rm", "remove", "delete"},
 		Long: `Remove jobs that have ended, with their records, events and files. Which of them,
 say their ids, or --older-than with days, hours or minutes (30d, 12h, 90m).`,
 		Example: "  tako jobs purge 3f2a...\n  tako jobs purge --older-than 30d --status failed",
 	})
-	cmd.Flags().StringVar(&older, "older-than", "", "jobs that ended longer ago than this `age`")
-	cmd.Flags().StringVar(&status, "status", "", "with --older-than: only those with this `status`")
+	cmd.Flags().StringVar(&older, "older-than", "", "jobs that ended longer ago than this `age`: 30d, 12h, 90m")
+	cmd.Flags().StringVar(&status, "status", "", "with --older-than: only those with this `status`: succeeded, failed, timeout, oom, cancelled")
+	completes(cmd, "status", statuses()[2:]...) // what has ended
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if (len(args) == 0) == (older == "") {
 			return usageError("tako jobs purge takes ids of jobs or --older-than, and not both")

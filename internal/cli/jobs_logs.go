@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +19,7 @@ func (a *app) newJobsLogsCommand() *cobra.Command {
 error to standard error, byte for byte. With -f it goes on with what happens,
 through restarts of the server, until the job ends; then it exits with 1 if the
 job did not succeed. With --json it prints every event on a line of its own.`,
-		Example: "  tako jobs logs -f 3f2a...",
+		Example: "  tako jobs logs 3f2a...\n  tako jobs logs -f 3f2a... > out.txt 2> err.txt",
 	})
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the job ends")
 	cmd.Flags().StringVar(&after, "after", "", "begin after the event with this `id` (see --json)")
@@ -89,7 +88,8 @@ func (a *app) newJobsArtifactsCommand() *cobra.Command {
 	var out string
 	cmd, r := a.remoteCommand(&cobra.Command{
 		Use: "artifacts JOB", Short: "List the files that a job left, or copy them", Args: oneID("job"),
-		Long:    `List the files that a job left. With --out they are copied below that directory, and never beside it.`,
+		Long: `List the files that a job left in /output: name, size, type and SHA-256. With --out
+they are copied below that directory, and never beside it.`,
 		Example: "  tako jobs artifacts 3f2a... --out results",
 	})
 	cmd.Flags().StringVarP(&out, "out", "o", "", "copy them into this `directory`")
@@ -119,10 +119,7 @@ func (a *app) newJobsArtifactsCommand() *cobra.Command {
 }
 
 func copyArtifacts(ctx context.Context, c *tako.Client, id string, list []tako.Artifact, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return usageError("--out %s: %s; name a directory that can be made", dir, pathCause(err))
-	}
-	o, err := openOutput(dir)
+	o, err := openOutput("--out", dir)
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,19 @@ const keysHelp = `
 Without --url and TAKO_URL this works on the database of the configuration, also
 beside a running server, which knows of it within 15 seconds.`
 
+const keysLong = `Make, list and remove API keys. They count once api_auth_enabled is true:
+
+    tako keys create --admin operator              the first one, beside the database
+    export TAKO_API_KEY=tako_...                   what commands and clients send
+    tako keys create --scope read,execute agent    one for a program
+
+A key without the scope admin sees only what was made with it.`
+
 func (a *app) newKeysCommand() *cobra.Command {
-	return group("keys", "Make, list and remove API keys", a.newKeysCreateCommand(), a.newKeysListCommand(), a.newKeysRemoveCommand())
+	cmd := group("keys", "Make, list and remove API keys", a.newKeysCreateCommand(), a.newKeysListCommand(), a.newKeysRemoveCommand())
+	cmd.Long = keysLong
+	cmd.SuggestFor = []string{"key", "apikeys"}
+	return cmd
 }
 
 // keysCommand is a command on keys.
@@ -59,9 +70,10 @@ Its holder sees only what was made with it, unless it has the scope admin.`,
 			return oneID("name")(cmd, args)
 		},
 	}
-	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"read", "execute"}, "what it may do: `read`, execute, admin")
+	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"read", "execute"}, "`scopes`, what it may do: read, execute, admin")
+	completes(cmd, "scope", "read", "execute", "admin")
 	cmd.Flags().BoolVar(&admin, "admin", false, "it may do everything, and sees everything")
-	cmd.Flags().StringVar(&expires, "expires", "", "it ends after this `time`, such as 90d or 12h (default: never)")
+	cmd.Flags().StringVar(&expires, "expires", "", "it ends after this `time`, such as 90d or 12h (default never)")
 	return a.keysCommand(cmd, func(ctx context.Context, r *remote, ring keyring, args []string) error {
 		req := tako.KeyRequest{Name: "admin", Scopes: scopes}
 		if len(args) > 0 {
@@ -94,7 +106,7 @@ Its holder sees only what was made with it, unless it has the scope admin.`,
 }
 
 func (a *app) newKeysListCommand() *cobra.Command {
-	return a.keysCommand(&cobra.Command{Use: "list", Short: "List API keys", Long: "List API keys, without the keys themselves.", Args: noArgs},
+	return a.keysCommand(&cobra.Command{Use: "list", Short: "List API keys", Long: "List API keys, without the keys themselves.", Args: noArgs, Example: "  tako keys list", SuggestFor: []string{"ls"}},
 		func(ctx context.Context, r *remote, ring keyring, _ []string) error {
 			keys, err := ring.Keys(ctx)
 			if err != nil {
@@ -115,7 +127,11 @@ func (a *app) newKeysListCommand() *cobra.Command {
 }
 
 func (a *app) newKeysRemoveCommand() *cobra.Command {
-	return a.keysCommand(&cobra.Command{Use: "rm ID", Short: "Remove an API key", Long: "Remove an API key: nobody is let in with it any more.", Args: oneID("key's id")},
+	return a.keysCommand(&cobra.Command{
+		Use: "rm ID", Short: "Remove an API key", Args: oneID("key's id"), SuggestFor: []string{"remove", "delete", "revoke"},
+		Long:    "Remove an API key: nobody is let in with it any more. Its ID is in tako keys list.",
+		Example: "  tako keys rm 5b1d...",
+	},
 		func(ctx context.Context, r *remote, ring keyring, args []string) error {
 			k, err := ring.DeleteKey(ctx, args[0])
 			if err != nil {

@@ -22,7 +22,13 @@ and read_artifact.
 With --url or TAKO_URL the tools are those of a running server, with the API key
 of TAKO_API_KEY. Otherwise this process runs the code itself, on the data
 directory, which one server uses at a time. A running server has the same tools
-at /mcp.`
+at /mcp.
+
+An assistant is told of it by its configuration:
+
+    {"mcpServers": {"tako": {"command": "tako", "args": ["mcp"]}}}
+
+It ends when standard input does.`
 
 func (a *app) newMCPCommand() *cobra.Command {
 	r := &remote{app: a}

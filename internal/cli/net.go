@@ -12,8 +12,16 @@ import (
 	"github.com/takovm/tako/internal/job"
 )
 
+const netLong = `Look at the network that jobs have. It is none, unless a job type or --allow-host of
+tako run says otherwise:
+
+    tako net explain --allow-host '*.example.com' https://api.example.com`
+
 func (a *app) newNetCommand() *cobra.Command {
-	return group("net", "Look at the network that jobs have", a.newNetExplainCommand())
+	cmd := group("net", "Look at the network that jobs have", a.newNetExplainCommand())
+	cmd.Long = netLong
+	cmd.SuggestFor = []string{"network"}
+	return cmd
 }
 
 func (a *app) newNetExplainCommand() *cobra.Command {
@@ -42,8 +50,10 @@ Exit codes: 0 all of them are allowed, 1 one of them is not.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&jobType, "job-type", "", "the `type` whose policy holds (default: the default type's)")
+	cmd.Flags().StringVar(&jobType, "job-type", "", "the `type` whose policy holds (default the type that is called default)")
 	cmd.Flags().StringArrayVar(&allow, "allow-host", nil, "a `pattern` of a request's policy; may be given again")
+	a.completesTypes(cmd, "job-type")
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.Flags().BoolVar(&r.json, "json", false, "print the verdicts as JSON")
 	cmd.RunE = func(cmd *cobra.Command, targets []string) error {
 		cfg, err := a.config()

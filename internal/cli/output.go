@@ -17,14 +17,15 @@ type output struct {
 	root *os.Root
 }
 
-// openOutput opens dir, making it if it is not there.
-func openOutput(dir string) (*output, error) {
+// openOutput opens dir, making it if it is not there. what is what the command
+// line calls it: --output-dir.
+func openOutput(what, dir string) (*output, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, usageError("--output-dir %s: %s; name a directory that can be made", dir, pathCause(err))
+		return nil, usageError("%s %s: %s; name a directory that can be made", what, dir, pathCause(err))
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, usageError("--output-dir %s: %s", dir, pathCause(err))
+		return nil, usageError("%s %s: %s", what, dir, pathCause(err))
 	}
 	return &output{root: root}, nil
 }

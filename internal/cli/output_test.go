@@ -26,7 +26,7 @@ func newShelf(t *testing.T) *shelf {
 	must(t, os.Mkdir(s.neighbour, 0o700))
 	must(t, os.WriteFile(filepath.Join(s.neighbour, "victim"), []byte("precious"), 0o600))
 	var err error
-	s.output, err = openOutput(s.dir)
+	s.output, err = openOutput("--output-dir", s.dir)
 	must(t, err)
 	t.Cleanup(s.Close)
 	t.Cleanup(func() {
@@ -170,7 +170,7 @@ func TestSaveFull(t *testing.T) {
 	dir := t.TempDir()
 	must(t, unix.Mount("tako-test", dir, "tmpfs", 0, "size=16k"))
 	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	o, err := openOutput(dir)
+	o, err := openOutput("--output-dir", dir)
 	must(t, err)
 	defer o.Close()
 	if err := o.save("large", 1<<20, strings.NewReader(strings.Repeat("x", 1<<20))); !errors.Is(err, unix.ENOSPC) {
@@ -187,7 +187,7 @@ func TestOpenOutput(t *testing.T) {
 	file := filepath.Join(dir, "file")
 	must(t, os.WriteFile(file, nil, 0o600))
 	for _, bad := range []string{file, file + "/x", "/proc/none"} {
-		o, err := openOutput(bad)
+		o, err := openOutput("--output-dir", bad)
 		var exit *exitError
 		if !errors.As(err, &exit) || exit.code != exitUsage || !strings.Contains(exit.msg, bad) {
 			t.Errorf("%s: %v", bad, err)
@@ -196,7 +196,7 @@ func TestOpenOutput(t *testing.T) {
 			o.Close()
 		}
 	}
-	o, err := openOutput(filepath.Join(dir, "deep", "er"))
+	o, err := openOutput("--output-dir", filepath.Join(dir, "deep", "er"))
 	must(t, err)
 	o.Close()
 }

@@ -33,7 +33,11 @@ the API key is that of TAKO_API_KEY. Exit codes: 0 done, 1 failed or not found,
 // remoteCommand adds the flags that all of these commands have.
 func (a *app) remoteCommand(cmd *cobra.Command) (*cobra.Command, *remote) {
 	r := &remote{app: a}
-	cmd.Long = strings.TrimSpace(cmd.Long+"\n") + remoteHelp
+	cmd.Long = strings.TrimSpace(cmd.Long) + remoteHelp
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions // ids are the server's
+	}
+	exits(cmd, exitDone, exitFailed, exitUsage, exitUnreachable, exitDenied, exitTako, exitInterrupted)
 	r.flags(cmd)
 	return cmd, r
 }
@@ -163,12 +167,7 @@ func someIDs(what string) cobra.PositionalArgs {
 
 // group is a command of commands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usageError("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
-		}
-		return nil
-	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: use, Short: short, Args: noCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(commands...)
 	return cmd
 }

@@ -60,9 +60,10 @@ did, 130 when interrupted, 125 when tako could not do its part, 2 for usage.`
 func (a *app) newRunCommand() *cobra.Command {
 	o := &runOptions{}
 	cmd := &cobra.Command{
-		Use:   "run [flags] (script [args...] | -c code [args...] | - [args...] | -- command [args...])",
-		Short: "Run a program in a fresh sandbox",
-		Long:  runLong,
+		Use:        "run [flags] (script [args...] | -c code [args...] | - [args...] | -- command [args...])",
+		Short:      "Run a program in a fresh sandbox",
+		Long:       runLong,
+		SuggestFor: []string{"exec", "execute", "python", "eval"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.given = cmd.Flags().Changed
 			return a.run(cmd.Context(), o, source{
@@ -73,6 +74,9 @@ func (a *app) newRunCommand() *cobra.Command {
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringVar(&a.configPath, "config", "", configUsage) // its -c is the code
+	completes(cmd, "language", "python", "node", "bash")
+	a.completesTypes(cmd, "job-type")
+	exits(cmd, exitUsage, exitTimeout, exitTako, exitInterrupted, exitOOM, exitPipe)
 	return cmd
 }
 
@@ -87,12 +91,12 @@ func (o *runOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.stdin, "stdin", "", "feed `file` to the program's standard input; - is tako's own")
 	f.StringVar(&o.outputDir, "output-dir", "", "copy what the program left in /output into `dir`")
 	f.StringVar(&o.timeout, "timeout", "", "time for the program, as 30s or in `seconds` (default 30s, or the configuration's)")
-	f.StringVar(&o.startupTimeout, "startup-timeout", "", "time for the sandbox to start, as 120s or in `seconds`")
+	f.StringVar(&o.startupTimeout, "startup-timeout", "", "time for the sandbox to start, as 120s or in `seconds` (default 120s, or the configuration's)")
 	f.StringVar(&o.memory, "memory", "", "memory for everything in the sandbox, as `size` (512m)")
-	f.Float64Var(&o.cpus, "cpus", 0, "processors, 0.1 to 16 (1)")
-	f.IntVar(&o.pids, "pids", 0, "processes and threads together (50)")
+	f.Float64Var(&o.cpus, "cpus", 0, "processors, a `number` from 0.1 to 16 (1)")
+	f.IntVar(&o.pids, "pids", 0, "processes and threads together, a `number` (50)")
 	f.StringVar(&o.disk, "disk", "", "bytes in each of /tmp, /app and /output, as `size` (100m)")
-	f.IntVar(&o.entries, "max-files", 0, "files and directories in each of /tmp, /app and /output (20000)")
+	f.IntVar(&o.entries, "max-files", 0, "files and directories in each of /tmp, /app and /output, a `number` (20000)")
 	f.StringVar(&o.fileSize, "file-size", "", "bytes in one file, as `size` (100m)")
 	f.StringVar(&o.maxStdout, "max-stdout", "", "keep at most `size` of standard output (64k)")
 	f.StringVar(&o.maxStderr, "max-stderr", "", "keep at most `size` of standard error (64k)")
@@ -139,7 +143,7 @@ func (a *app) run(ctx context.Context, o *runOptions, src source) error {
 		sinks.Stdout, sinks.Stderr = a.streams.Out, untilClosed{a.streams.Err, a.cancel}
 	}
 	if o.outputDir != "" {
-		out, err := openOutput(o.outputDir)
+		out, err := openOutput("--output-dir", o.outputDir)
 		if err != nil {
 			return err
 		}

@@ -33,8 +33,20 @@ host. Values are stored encrypted; the key is in secret_key_file.
 Without --url and TAKO_URL this works on the database of the configuration, also
 beside a running server.`
 
+const secretsLong = `Set, list and remove secrets that jobs use without having them:
+
+    tako secrets set API_KEY < key.txt     store it, or change it
+    tako secrets list                      which there are, without values
+
+A job type binds one to a host (secrets: [{name: API_KEY, host: api.example.com}]).
+Its programs see a placeholder in the variable API_KEY; tako puts the value into
+requests by HTTPS to that host.`
+
 func (a *app) newSecretsCommand() *cobra.Command {
-	return group("secrets", "Set, list and remove secrets that job types use", a.newSecretsSetCommand(), a.newSecretsListCommand(), a.newSecretsRemoveCommand())
+	cmd := group("secrets", "Set, list and remove secrets that job types use", a.newSecretsSetCommand(), a.newSecretsListCommand(), a.newSecretsRemoveCommand())
+	cmd.Long = secretsLong
+	cmd.SuggestFor = []string{"secret"}
+	return cmd
 }
 
 // secretsCommand is a command on secrets.
@@ -97,7 +109,7 @@ func (a *app) secretValue(file string) (string, error) {
 }
 
 func (a *app) newSecretsListCommand() *cobra.Command {
-	return a.secretsCommand(&cobra.Command{Use: "list", Short: "List secrets", Long: "List secrets, without their values.", Args: noArgs},
+	return a.secretsCommand(&cobra.Command{Use: "list", Short: "List secrets", Long: "List secrets, without their values.", Args: noArgs, Example: "  tako secrets list", SuggestFor: []string{"ls"}},
 		func(ctx context.Context, r *remote, s safe, _ []string) error {
 			list, err := s.Secrets(ctx)
 			if err != nil {
@@ -118,7 +130,10 @@ func (a *app) newSecretsListCommand() *cobra.Command {
 }
 
 func (a *app) newSecretsRemoveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rm NAME", Short: "Remove a secret", Long: "Remove a secret: jobs of types that need it fail from then on.", Args: oneID("name")}
+	cmd := &cobra.Command{
+		Use: "rm NAME", Short: "Remove a secret", Args: oneID("name"), SuggestFor: []string{"remove", "delete"},
+		Long: "Remove a secret: jobs of types that need it fail from then on.", Example: "  tako secrets rm OPENAI_API_KEY",
+	}
 	return a.secretsCommand(cmd, func(ctx context.Context, r *remote, s safe, args []string) error {
 		removed, err := s.DeleteSecret(ctx, args[0])
 		if err != nil {

@@ -30,7 +30,11 @@ It answers 503 to everything until it has started.
 SIGTERM or SIGINT stop it: it takes no more work, lets what runs go on for up
 to 30 seconds, hands the rest back to the queue and exits with 0. Meanwhile
 jobs can be read. A second signal ends it at once; nothing that was accepted is
-lost by that, either.`
+lost by that, either.
+
+    tako server                                       http://localhost:8000
+    tako server --port 9000 --config tako_vm.yaml
+    tako server --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem    needs API keys`
 
 type serverOptions struct {
 	host, cert, key, database string
@@ -41,7 +45,7 @@ type serverOptions struct {
 func (a *app) newServerCommand() *cobra.Command {
 	o := &serverOptions{}
 	cmd := &cobra.Command{
-		Use:   "server",
+		Use: "server", SuggestFor: []string{"serve", "start", "up", "daemon", "api"},
 		Short: "Serve the API",
 		Long:  serverLong,
 		Args:  noArgs,
@@ -74,10 +78,10 @@ func (a *app) newServerCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default 127.0.0.1, or server_host)")
 	f.IntVar(&o.port, "port", 0, "TCP `port` to listen on, 0 for any (default 8000, or server_port)")
-	f.StringVar(&o.database, "database-url", "", "keep records and queue in PostgreSQL: postgres://user@host/name; take a password\nfrom TAKO_VM_DATABASE_URL or ~/.pgpass, because flags are seen by everybody")
-	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM)")
+	f.StringVar(&o.database, "database-url", "", "keep records and queue in PostgreSQL, at the `URL` postgres://user@host/name; take a password\nfrom TAKO_VM_DATABASE_URL or ~/.pgpass, because flags are seen by everybody")
+	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM; default none: plain HTTP)")
 	f.StringVar(&o.key, "tls-key", "", "its private key, in `file` (PEM)")
-	f.IntVar(&o.workers, "workers", 1, "of Tako VM; not needed: one process uses all processors, max_workers says how many\njobs run at once")
+	f.IntVar(&o.workers, "workers", 1, "of Tako VM; not needed: one process uses all processors, max_workers says how many\njobs run at once, whatever this `number` is")
 	f.BoolVar(&o.reload, "reload", false, "of Tako VM; not needed: there is no source to watch")
 	f.BoolVar(&o.noPostgres, "no-auto-start-postgres", false, "of Tako VM; not needed: tako never starts a PostgreSQL")
 	return cmd

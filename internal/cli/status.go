@@ -10,8 +10,10 @@ import (
 
 func (a *app) newStatusCommand() *cobra.Command {
 	cmd, r := a.remoteCommand(&cobra.Command{
-		Use: "status", Short: "Say how a server is", Args: noArgs,
-		Long: `Say how a server is: whether its engine works, what runs and what waits.`,
+		Use: "status", Short: "Say how a server is", Args: noArgs, SuggestFor: []string{"health", "ping", "info"},
+		Long: `Say how a server is: whether its engine works, what runs and what waits. Docker is
+what Tako VM's clients look at; here it says that the engine works.`,
+		Example: "  tako status\n  tako status --url https://tako.example.com --json",
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()

@@ -28,6 +28,7 @@ func (a *app) newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of tako and of the engine that is linked in",
+		Long:  "Print the version of tako, of the engine that is linked in, and of Go, a line each.",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			info := assembly.EngineInfo()

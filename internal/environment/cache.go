@@ -15,13 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // keep is how many images of an entry stay when nobody holds older ones.
 const keep = 2
-
-// lockPoll is how often a process that waits for another's build looks again.
-const lockPoll = 20 * time.Millisecond
 
 // cache is one entry's part of a cache directory: its lock, its index, its
 // unfinished files and its images.
@@ -84,25 +82,17 @@ func (c *cache) lock(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	// flock cannot be interrupted by a context, so a waiter polls.
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, c.fail(err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, fmt.Errorf("waiting for another process to build %s: %w", c.entry, ctx.Err())
-		case <-tick.C:
-		}
+	err = lifecycle.Flock(ctx, f, syscall.LOCK_EX)
+	switch {
+	case err == nil:
+		return func() { f.Close() }, nil
+	case ctx.Err() != nil:
+		err = fmt.Errorf("waiting for another process to build %s: %w", c.entry, err)
+	default:
+		err = c.fail(err)
 	}
+	f.Close()
+	return nil, err
 }
 
 // sweep removes what builders of this entry left behind when they died. The

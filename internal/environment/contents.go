@@ -1,12 +1,12 @@
 package environment
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 
 	erofs "github.com/erofs/go-erofs"
 
@@ -84,43 +84,35 @@ func (c *Contents) entry(name string, d fs.DirEntry) (e TreeEntry, err error) {
 // inside the image. What is not there is left as it is. found is the type of
 // what is there.
 func (c *Contents) Resolve(name string) (real string, found fs.FileMode, ok bool) {
-	at, rest := "/", strings.Split(strings.Trim(name, "/"), "/")
-	for links := 0; len(rest) > 0; {
-		part := rest[0]
-		rest = rest[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			at = path.Dir(at)
-			continue
+	to, err := follow(name, func(at string) (target string, err error) {
+		switch typ, err := c.typeOf(at); {
+		case err != nil:
+			return "", errAbsent
+		case typ == fs.ModeSymlink:
+			return fs.ReadLink(c.root, at[1:])
 		}
-		next := path.Join(at, part)
-		info, err := fs.Lstat(c.root, next[1:])
-		if err != nil {
-			return path.Join(append([]string{next}, rest...)...), 0, false
-		}
-		if info.Mode().Type() != fs.ModeSymlink {
-			at = next
-			continue
-		}
-		target, err := fs.ReadLink(c.root, next[1:])
-		if links++; err != nil || links > maxLinks {
-			return name, 0, false
-		}
-		if path.IsAbs(target) {
-			at = "/"
-		}
-		rest = append(strings.Split(target, "/"), rest...)
+		return "", nil
+	})
+	switch {
+	case errors.Is(err, errAbsent):
+		return path.Join(append([]string{to.path}, to.rest...)...), 0, false
+	case err != nil:
+		return name, 0, false
 	}
+	found, err = c.typeOf(to.path)
+	return to.path, found, err == nil
+}
+
+// typeOf is the type of what is at a path.
+func (c *Contents) typeOf(at string) (fs.FileMode, error) {
 	if at == "/" {
-		return at, fs.ModeDir, true
+		return fs.ModeDir, nil
 	}
 	info, err := fs.Lstat(c.root, at[1:])
 	if err != nil {
-		return at, 0, false
+		return 0, err
 	}
-	return at, info.Mode().Type(), true
+	return info.Mode().Type(), nil
 }
 
 // Mounted reports a path in a directory that every sandbox has something of its

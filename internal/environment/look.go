@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,9 +14,6 @@ import (
 // errChanged says that a file is not the one that was looked at before. The
 // scan starts again.
 var errChanged = errors.New("changed while it was being packed")
-
-// maxLinks bounds the symbolic links of one path, as Linux does.
-const maxLinks = 40
 
 // stamp is what a look at one path saw. The zero stamp is an absent path.
 type stamp struct {
@@ -151,41 +147,24 @@ func (l *look) readable(name string, at stamp) bool {
 // there and the links on the way. What is not there, or in a directory that
 // not everybody may enter, is the zero stamp.
 func (l *look) resolve(name string) (real string, at stamp, links []string, err error) {
-	real = "/"
-	rest := strings.Split(strings.Trim(path.Clean(name), "/"), "/")
-	for len(rest) > 0 {
-		part := rest[0]
-		rest = rest[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			real = path.Dir(real)
-			continue
+	to, err := follow(path.Clean(name), func(next string) (string, error) {
+		at, err := l.lstat(next)
+		switch {
+		case err != nil:
+			return "", err
+		case at.absent(), at.dir() && !at.othersSearch():
+			return "", errAbsent
+		case at.link():
+			return l.readlink(next)
 		}
-		next := path.Join(real, part)
-		if at, err = l.lstat(next); err != nil || at.absent() {
-			return next, stamp{}, links, err
-		}
-		if at.dir() && !at.othersSearch() {
-			return next, stamp{}, links, nil
-		}
-		if !at.link() {
-			real = next
-			continue
-		}
-		if links = append(links, next); len(links) > maxLinks {
-			return next, stamp{}, links, nil
-		}
-		target, err := l.readlink(next)
-		if err != nil {
-			return next, stamp{}, links, err
-		}
-		if path.IsAbs(target) {
-			real = "/"
-		}
-		rest = append(strings.Split(target, "/"), rest...)
+		return "", nil
+	})
+	switch {
+	case errors.Is(err, errAbsent), errors.Is(err, errLinks):
+		return to.path, stamp{}, to.links, nil
+	case err != nil:
+		return to.path, stamp{}, to.links, err
 	}
-	at, err = l.lstat(real)
-	return real, at, links, err
+	at, err = l.lstat(to.path)
+	return to.path, at, to.links, err
 }

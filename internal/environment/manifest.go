@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 )
 
 // rules is the version of what this package packs and how. It is part of
@@ -122,35 +121,19 @@ func addParents(entries map[string]*entry) {
 
 // resolveIn follows name inside the image; nil if it leads to nothing.
 func resolveIn(entries map[string]*entry, name string) *entry {
-	at, rest := "/", strings.Split(strings.Trim(name, "/"), "/")
-	for links := 0; len(rest) > 0; {
-		part := rest[0]
-		rest = rest[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			at = path.Dir(at)
-			continue
+	to, err := follow(name, func(at string) (string, error) {
+		switch e := entries[at]; {
+		case e == nil:
+			return "", errAbsent
+		case e.kind == link:
+			return e.target, nil
 		}
-		next := path.Join(at, part)
-		e := entries[next]
-		if e == nil {
-			return nil
-		}
-		if e.kind != link {
-			at = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return nil
-		}
-		if path.IsAbs(e.target) {
-			at = "/"
-		}
-		rest = append(strings.Split(e.target, "/"), rest...)
+		return "", nil
+	})
+	if err != nil {
+		return nil
 	}
-	return entries[at]
+	return entries[to.path]
 }
 
 // hash fills in the content sums, reading files by open.

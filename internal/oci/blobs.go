@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/lifecycle"
 )
 
 // checkDigest keeps what is no SHA-256 from being part of a path.
@@ -99,7 +100,7 @@ func (s *Store) claim(ctx context.Context, d v1.Hash) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(ctx, f, syscall.LOCK_EX); err != nil {
+		if err := lifecycle.Flock(ctx, f, syscall.LOCK_EX); err != nil {
 			f.Close()
 			return nil, err
 		}

@@ -15,10 +15,8 @@ import (
 
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
+	"github.com/takovm/tako/internal/lifecycle"
 )
-
-// lockPoll is how often somebody who waits for a lock looks again.
-const lockPoll = 20 * time.Millisecond
 
 // Phases of a pull, before those of package environment.
 const (
@@ -97,25 +95,11 @@ func (s *Store) lock(ctx context.Context, how int) (release func(), err error) {
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	if err := flock(ctx, f, how); err != nil {
+	if err := lifecycle.Flock(ctx, f, how); err != nil {
 		f.Close()
 		return nil, s.fail(fmt.Errorf("waiting for another process that uses it: %w", err))
 	}
 	return func() { f.Close() }, nil
-}
-
-// flock waits for a lock on f. flock(2) cannot be interrupted by a context, so
-// this polls.
-func flock(ctx context.Context, f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
-		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-		if err := pause(ctx, lockPoll); err != nil {
-			return err
-		}
-	}
 }
 
 // commit gives a complete file its name, durably. It removes it on failure; the

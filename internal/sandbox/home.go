@@ -146,29 +146,21 @@ func lockAll(ctx context.Context, run string) (*os.File, error) {
 	if err != nil {
 		return nil, unwritable(filepath.Dir(run), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	patient, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return nil, errors.Join(unwritable(filepath.Dir(run), err), f.Close())
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			f.Close()
-			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, ctx.Err()
-			}
-			return nil, job.Errorf(job.KindUnavailable, "another process holds %s", path).
-				WithHint("see who with `fuser %s`, and end it if it hangs", path)
-		}
+	err = lifecycle.Flock(patient, f, syscall.LOCK_EX)
+	switch {
+	case err == nil:
+		return f, nil
+	case ctx.Err() != nil: // as it is
+	case patient.Err() != nil:
+		err = job.Errorf(job.KindUnavailable, "another process holds %s", path).
+			WithHint("see who with `fuser %s`, and end it if it hangs", path)
+	default:
+		err = unwritable(filepath.Dir(run), err)
 	}
+	f.Close()
+	return nil, err
 }
 
 // newID returns prefix and eight random hex digits.

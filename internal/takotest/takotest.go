@@ -25,7 +25,13 @@ func Binary(tb testing.TB) string {
 	if path := os.Getenv(BinaryVariable); path != "" {
 		return path
 	}
-	path := filepath.Join(tb.TempDir(), "tako")
+	dir := tb.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil { // a sandbox's process is nobody's
+			tb.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "tako")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/tako")
 	cmd.Dir = Root(tb)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -49,7 +55,7 @@ func Root(tb testing.TB) string {
 // made once for all tests of this machine.
 func Images(tb testing.TB) (environment.Environment, string) {
 	tb.Helper()
-	cache := filepath.Join(os.TempDir(), "tako-test-"+strings.TrimSpace(whoami()), "environments")
+	cache := Cache()
 	host := &environment.Host{Cache: cache}
 	env, err := host.Ensure(tb.Context(), nil)
 	if err != nil {
@@ -60,6 +66,11 @@ func Images(tb testing.TB) (environment.Environment, string) {
 		tb.Fatalf("the init image: %v", err)
 	}
 	return env, init
+}
+
+// Cache is where the environments of all tests of this machine are.
+func Cache() string {
+	return filepath.Join(os.TempDir(), "tako-test-"+strings.TrimSpace(whoami()), "environments")
 }
 
 func whoami() string {

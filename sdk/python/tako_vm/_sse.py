@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Iterator, List
 
 MAX_FRAME = 16 << 20  # bytes; the server's are a hundredth of it
+_END = re.compile(rb"\r\n|\r|\n")
+_MARK = b"\xef\xbb\xbf"  # of the byte order, which the first line may have
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,23 @@ class Frames:
 
     def __init__(self, id: str = "") -> None:
         self._id = id
-        self._rest = b""
+        self._rest = bytearray()  # of a line without its end
         self._lines: List[bytes] = []
         self._size = 0
+        self._first = True
+        self._cr = False  # the last chunk ended with CR: an LF that follows is of that end
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """The events that chunk completes. ValueError for one that is too long."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            line = line[:-1] if line.endswith(b"\r") else line
+        if self._cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._cr = chunk.endswith(b"\r")
+        *ends, rest = _END.split(chunk)
+        for end in ends:
+            line = bytes(self._rest + end)
+            self._rest.clear()
+            if self._first:
+                self._first, line = False, line[3:] if line.startswith(_MARK) else line
             if line:
                 self._lines.append(line)
                 self._size += len(line)
@@ -39,6 +50,7 @@ class Frames:
                 if frame is not None:
                     yield frame
             self._check()
+        self._rest += rest
         self._check()
 
     def _check(self) -> None:
@@ -50,10 +62,10 @@ class Frames:
         for line in self._lines:
             field, _, value = line.decode("utf-8", "replace").partition(":")
             value = value[1:] if value.startswith(" ") else value
-            if field == "id":
+            if field == "id" and "\0" not in value:
                 self._id = value
             elif field == "event":
                 name = value
             elif field == "data":
                 data.append(value)
-        return Frame(self._id, name, "\n".join(data)) if name or data else None
+        return Frame(self._id, name, "\n".join(data)) if data else None

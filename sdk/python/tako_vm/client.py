@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from types import TracebackType
-from typing import Any, Iterator, List, Mapping, Optional, Type, TypeVar
+from typing import Any, Iterator, List, Mapping, Optional, Type, TypeVar, Union
 
 import httpx
 
@@ -14,7 +14,9 @@ from ._methods.admin import Admin
 from ._methods.batches import Batches
 from ._methods.jobs import Jobs
 from ._methods.output import Output
+from ._session import Session, through
 from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, tls
+from .errors import ValidationError
 
 __all__ = ["TakoVM"]
 
@@ -28,7 +30,9 @@ class TakoVM(Jobs, Output, Batches, Admin):
     timeout is how many seconds an answer may take that needs no work, to which
     10 are added; connect_timeout how long to wait for a connection. headers are
     sent with every call and take the place of its own. session makes the calls,
-    by default one of its own. correlation_id is sent with every call; by default
+    by default one of its own: an httpx.Client, or a requests.Session, whose own
+    headers, auth, cookies, certificates, proxies and adapters hold behind what is
+    said here. correlation_id is sent with every call; by default
     each has a new one. api_key is sent with every call.
     """
 
@@ -37,17 +41,15 @@ class TakoVM(Jobs, Output, Batches, Admin):
         base_url: str = DEFAULT_URL,
         timeout: float = 30,
         headers: Optional[Mapping[str, str]] = None,
-        session: Optional[httpx.Client] = None,
+        session: Optional[Union[httpx.Client, Session]] = None,
         connect_timeout: float = 10.0,
         correlation_id: Optional[str] = None,
         *,
         api_key: Optional[str] = None,
     ) -> None:
-        if session is not None and not isinstance(session, httpx.Client):
-            raise TypeError(f"session must be an httpx.Client and is a {type(session).__name__}")
         self._wire = Wire(base_url, timeout, headers, connect_timeout, correlation_id, api_key)
         self._own = session is None
-        self._http = httpx.Client(verify=tls()) if session is None else session
+        self._http = httpx.Client(verify=tls()) if session is None else _client_of(session, api_key)
 
     @classmethod
     def from_env(cls) -> "TakoVM":
@@ -129,6 +131,21 @@ class TakoVM(Jobs, Output, Batches, Admin):
 
     def _request(self, ready: Ready) -> httpx.Request:
         return request(self._http, ready)
+
+
+def _client_of(session: Any, api_key: Optional[str]) -> httpx.Client:
+    """The client that a session is, or goes through."""
+    if isinstance(session, httpx.Client):
+        return session
+    if not isinstance(session, Session):
+        raise TypeError(f"session must be an httpx.Client or a requests.Session and is a {_kind(session)}")
+    if api_key and session.auth:
+        raise ValidationError("session.auth and api_key would both be the header Authorization: give one of them")
+    return through(session)
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__name__}"
 
 
 def request(http: Any, ready: Ready) -> httpx.Request:

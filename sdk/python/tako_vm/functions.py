@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import httpx
 
+from ._session import Session
 from .client import DEFAULT_URL, TakoVM
 from .requests import JobOptions
 from .results import ExecutionResult
@@ -42,7 +43,7 @@ def configure(
     base_url: str = DEFAULT_URL,
     timeout: float = 30,
     headers: Optional[Mapping[str, str]] = None,
-    session: Optional[httpx.Client] = None,
+    session: Optional[Union[httpx.Client, Session]] = None,
     connect_timeout: float = 10.0,
     correlation_id: Optional[str] = None,
     *,

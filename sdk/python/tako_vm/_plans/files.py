@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Optional, Union
+from typing import Any, BinaryIO, Dict, List, Optional, Tuple, Union
 from urllib.parse import quote
 
 from .._folder import Folder, parts_of
@@ -32,6 +32,23 @@ def download(wire: Wire, id: str, name: str) -> Plan[bytes]:
     reply = yield from wire.fetch(call)
     _check(reply, call, name, hashlib.sha256(reply.content))
     return reply.content
+
+
+def read(wire: Wire, id: str, name: str, offset: int, most: int) -> Plan[Tuple[bytes, int, str]]:
+    """A part of a file, the whole one's size, and its type."""
+    reply = yield from wire.open(artifact(id, name))
+    data = bytearray()
+    while len(data) < offset + most:
+        try:
+            chunk: bytes = yield Read(reply.stream)
+        except FAILURES as e:
+            raise wire.failed(e, reply.headers.get("X-Correlation-ID")) from e
+        if not chunk:
+            break
+        data += chunk
+    yield Close(reply.stream)
+    size = int(reply.headers.get("Content-Length") or len(data))
+    return bytes(data[offset : offset + most]), size, reply.headers.get("Content-Type") or ""
 
 
 def save(wire: Wire, id: str, name: str, folder: Union[str, "os.PathLike[str]"], to: Optional[str]) -> Plan[Path]:

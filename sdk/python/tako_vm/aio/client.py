@@ -38,7 +38,8 @@ class TakoVM(Jobs, Output, Batches, Admin):
         api_key: Optional[str] = None,
     ) -> None:
         if session is not None and not isinstance(session, httpx.AsyncClient):
-            raise TypeError(f"session must be an httpx.AsyncClient and is a {type(session).__name__}")
+            kind = f"{type(session).__module__}.{type(session).__name__}"
+            raise TypeError(f"session must be an httpx.AsyncClient and is a {kind}; tako_vm.TakoVM takes others")
         self._wire = Wire(base_url, timeout, headers, connect_timeout, correlation_id, api_key)
         self._own = session is None
         self._http = httpx.AsyncClient(verify=tls()) if session is None else session

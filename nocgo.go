@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package tako
+
+const cgo = false
