@@ -2,6 +2,8 @@
 import type { Content } from "./body.js";
 import type { NetworkMode, SecretBinding } from "./answers.js";
 
+export type Language = "python" | "node" | "bash";
+
 /** A job: code, its input and its limits. */
 export interface ExecuteRequest {
   code: string;
@@ -14,8 +16,8 @@ export interface ExecuteRequest {
   /** Makes the call safe to repeat: a repeat gets the first job. */
   idempotency_key?: string;
   requirements?: string[];
-  /** "python", "node" or "bash", or another that the image has. */
-  language?: string;
+  /** "python" by default; the others where the environment has them. */
+  language?: Language;
   args?: string[];
   env?: Record<string, string>;
   stdin?: string;
@@ -92,7 +94,7 @@ export interface JobTypeRequest {
   python_version?: string;
   base_image?: string;
   image?: string;
-  language?: string;
+  language?: Language;
   preload?: string[];
   network?: NetworkRequest;
   secrets?: SecretBinding[];

@@ -3,7 +3,7 @@
 import type { FullRecord } from "./answers.js";
 import type { Client } from "./client.js";
 import { TakoError, invalid } from "./error.js";
-import type { InputFile } from "./requests.js";
+import type { InputFile, Language } from "./requests.js";
 import { getExecutionTool, maxRead, maxText, readArtifactTool, runCodeTool, type Tool } from "./toolschema.js";
 import { check } from "./toolcheck.js";
 
@@ -43,7 +43,7 @@ export async function callTool(tako: Client, name: string, args: unknown = {}, o
   }
 }
 
-interface RunCode { code: string; language?: string; requirements?: string[]; timeout?: number; files?: GivenFile[] }
+interface RunCode { code: string; language?: Language; requirements?: string[]; timeout?: number; files?: GivenFile[] }
 interface GivenFile { path: string; content?: string; content_base64?: string }
 interface ReadArtifact { execution_id: string; name: string; offset?: number; limit?: number }
 

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import type { AddressInfo, Server } from "node:net";
 import type { TestContext } from "node:test";
 
 /** What a stub server answers. cut: it promises more than it sends, and hangs up. */
@@ -36,7 +36,7 @@ export async function listen(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-export function close(server: Server): void {
+export function close(server: HttpServer): void {
   server.closeAllConnections();
   server.close();
 }
