@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { Client, JobEvent, TakoError, type BuildEvent } from "../src/index.js";
+import { Client, Download, JobEvent, TakoError, type BuildEvent } from "../src/index.js";
 import { close, listen, stub, type Answer } from "./stub.js";
 
 const good = { body: { job_id: "j", status: "queued" } };
@@ -33,6 +33,7 @@ test("downloads", async (t) => {
   const whole = { raw: "content", headers: { ETag: `"${digest}"`, "Content-Type": "text/x" } };
   const c = new Client((await stub(t, whole)).url);
   const file = await c.artifact("j", "d/a");
+  assert.ok(file instanceof Download);
   assert.deepEqual([file.name, file.size, file.contentType, file.sha256], ["d/a", 7, "text/x", digest]);
   assert.equal(await file.text(), "content");
   let text = "";

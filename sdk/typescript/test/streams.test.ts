@@ -23,3 +23,10 @@ for (const x of JSON.parse(readFileSync(file, "utf8")) as Stream[]) {
     assert.deepEqual(got, x.frames);
   });
 }
+
+test("frames of bytes in pieces", async () => {
+  async function* pieces() { for (const byte of Buffer.from("id: 7\ndata: é\n\n")) yield Uint8Array.of(byte); }
+  const got: Frame[] = [];
+  for await (const f of frames(pieces(), "6")) got.push(f);
+  assert.deepEqual(got, [{ id: "7", name: "", data: "é" }]);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../src/index.js";
-import { anthropicTools, callTool, openaiTools, runCodeTool, tools } from "../src/tools.js";
+import { anthropicTools, callTool, getExecutionTool, openaiTools, readArtifactTool, runCodeTool, tools } from "../src/tools.js";
 import { stub } from "./stub.js";
 
 const ran = { body: { success: false, execution_id: "api-1" } };
@@ -11,6 +11,7 @@ const record = {
 };
 
 test("what a model is told", () => {
+  assert.deepEqual(tools, [runCodeTool, getExecutionTool, readArtifactTool]);
   assert.deepEqual(tools.map((t) => t.name), ["run_code", "get_execution", "read_artifact"]);
   const chat = openaiTools();
   assert.deepEqual(chat[0], { type: "function", function: { name: "run_code", description: runCodeTool.description, parameters: runCodeTool.parameters } });
