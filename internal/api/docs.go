@@ -64,6 +64,7 @@ func (p *page) line(format string, args ...any) {
 func (p *page) route(r *route) {
 	p.line(`<details id="%s"><summary><b class="%s">%s</b> <code>%s</code> <span>%s</span></summary>`,
 		r.name, strings.ToLower(r.method), r.method, html.EscapeString(strings.ReplaceAll(r.pattern, "...}", "}")), html.EscapeString(r.summary))
+	p.line(`<p>%s</p>`, html.EscapeString(described()[r.name].text))
 	if r.open {
 		p.line(`<p>Needs no API key.</p>`)
 	} else {
@@ -74,6 +75,7 @@ func (p *page) route(r *route) {
 	}
 	if r.body != nil {
 		p.table("Body (application/json)", r.body.Fields)
+		p.line(`<pre>%s</pre>`, html.EscapeString(described()[r.name].example))
 	}
 	if r.multipart {
 		p.line(`<p>Also as multipart/form-data: parts <code>file</code>, each filename being a path%s.</p>`,

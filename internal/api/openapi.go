@@ -1,12 +1,15 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/takovm/tako/internal/api/schema"
+	"github.com/takovm/tako/internal/api/wire"
 )
 
 // object is a JSON object of the document. Names are written in order, so that
@@ -32,9 +35,9 @@ func (a *API) openAPI() object {
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "Tako VM - Secure Code Executor API", "version": a.options.Version,
-			"description": "Runs untrusted code in isolated sandboxes, with the job system around it.",
+			"description": about,
 		},
-		"paths": paths,
+		"paths": paths, "tags": tags(),
 		"components": object{
 			"schemas": d.schemas,
 			"securitySchemes": object{
@@ -50,11 +53,11 @@ func (a *API) openAPI() object {
 type drawing struct{ schemas object }
 
 func (d *drawing) operation(r *route) object {
-	op := object{"operationId": r.name, "summary": r.summary, "tags": []any{r.tag}, "responses": d.responses(r)}
+	op := object{"operationId": r.name, "summary": r.summary, "description": described()[r.name].text, "tags": []any{r.tag}, "responses": d.responses(r)}
 	if params := parameters(r); len(params) > 0 {
 		op["parameters"] = params
 	}
-	if body := requestBody(r); body != nil {
+	if body := d.requestBody(r); body != nil {
 		op["requestBody"] = body
 	}
 	if r.open {
@@ -68,7 +71,7 @@ func (d *drawing) operation(r *route) object {
 func parameters(r *route) []any {
 	var list []any
 	for _, name := range pathNames(r.pattern) {
-		list = append(list, object{"name": name, "in": "path", "required": true, "schema": pathSchema(r, name)})
+		list = append(list, object{"name": name, "in": "path", "required": true, "schema": pathSchema(r, name), "description": pathWords()[name]})
 	}
 	for i := range r.query {
 		f := &r.query[i]
@@ -98,10 +101,26 @@ func pathSchema(r *route, name string) object {
 	return object{"type": "string"}
 }
 
-func requestBody(r *route) object {
+// table draws a table, and those of its lists, under their names.
+func (d *drawing) table(t *schema.Type) object {
+	for i := range t.Fields {
+		if items := t.Fields[i].Items; items != nil && items.Name != "" {
+			d.table(items)
+		}
+	}
+	if t.Name != "" {
+		d.schemas[t.Name] = t.Drawn()
+	}
+	return t.JSONSchema()
+}
+
+func (d *drawing) requestBody(r *route) object {
 	content := object{}
 	if r.body != nil {
-		content["application/json"] = object{"schema": r.body.JSONSchema()}
+		content["application/json"] = object{"schema": d.table(r.body)}
+		if example := described()[r.name].example; example != "" {
+			content["application/json"].(object)["example"] = json.RawMessage(example)
+		}
 	}
 	if r.multipart {
 		properties := object{"file": object{"type": "array", "items": object{"type": "string", "format": "binary"},
@@ -109,7 +128,7 @@ func requestBody(r *route) object {
 		if r.body != nil {
 			properties["request"] = object{"type": "string", "contentMediaType": "application/json", "description": "the JSON that would be the body"}
 		} else {
-			properties["file"] = object{"type": "string", "format": "binary"}
+			properties["file"] = object{"type": "string", "format": "binary", "description": "the file"}
 		}
 		content["multipart/form-data"] = object{"schema": object{"type": "object", "properties": properties}}
 	}
@@ -129,25 +148,30 @@ func (d *drawing) responses(r *route) object {
 	}
 	all := object{"200": ok}
 	for _, status := range r.errors {
-		all[strconv.Itoa(status)] = d.failure(status)
+		all[strconv.Itoa(status)] = d.failure(status, r.means(status))
 	}
-	if r.open {
+	if r.open { // what is not ready says so in the shape of /ready
+		all["503"].(object)["content"] = object{"application/json": object{"schema": d.schemaOf(reflect.TypeFor[wire.Readiness]())}}
 		return all
 	}
 	for _, status := range []int{401, 403, 429, 500} {
-		all[strconv.Itoa(status)] = d.failure(status)
+		all[strconv.Itoa(status)] = d.failure(status, everyFailure()[status])
 	}
 	if r.body != nil || len(r.query) > 0 || len(r.path) > 0 || r.multipart {
-		all["422"] = object{"description": "Validation Error", "content": object{"application/json": object{"schema": ref("HTTPValidationError")}}}
+		all["422"] = object{"description": everyFailure()[422], "content": object{"application/json": object{"schema": ref("HTTPValidationError")}}}
 	}
 	if r.body != nil || r.multipart {
-		all["400"], all["408"], all["413"], all["415"] = d.failure(400), d.failure(408), d.failure(413), d.failure(415)
+		for _, status := range []int{400, 408, 413, 415} {
+			if code := strconv.Itoa(status); all[code] == nil {
+				all[code] = d.failure(status, everyFailure()[status])
+			}
+		}
 	}
 	return all
 }
 
-func (d *drawing) failure(status int) object {
-	r := object{"description": http.StatusText(status)}
+func (d *drawing) failure(status int, means string) object {
+	r := object{"description": means}
 	if status >= 400 {
 		r["content"] = object{"application/json": object{"schema": d.schemaOf(errorType())}}
 	}
@@ -161,18 +185,20 @@ func validationError() object {
 	problem := object{
 		"type": "object", "required": []any{"type", "loc", "msg", "input"},
 		"properties": object{
-			"type": object{"type": "string"}, "msg": object{"type": "string"}, "input": object{}, "ctx": object{"type": "object"},
+			"type": object{"type": "string", "description": "what kind of mistake: missing, less_than_equal, extra_forbidden, ..."},
+			"msg":  object{"type": "string", "description": "what is wrong, for a person"}, "input": object{"description": "what was sent there"},
+			"ctx": object{"type": "object", "description": "the limit that was not held"},
 			"loc": object{"type": "array", "items": object{"type": []any{"string", "integer"}}, "description": "where: body, query, path or header, then names and indices"},
 		},
 	}
 	return object{
 		"type": "object", "required": []any{"detail"},
 		"properties": object{
-			"detail": object{"oneOf": []any{
+			"detail": object{"description": "what is wrong with the request", "oneOf": []any{
 				object{"type": "array", "items": problem, "maxItems": schema.MaxProblems},
 				object{"type": "string", "description": "what the server's configuration or state does not allow"},
 			}},
-			"correlation_id": object{"type": "string"},
+			"correlation_id": object{"type": "string", "description": "the X-Correlation-ID of the call, where detail is text"},
 		},
 	}
 }

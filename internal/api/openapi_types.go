@@ -25,7 +25,17 @@ func (d *drawing) schemaOf(t reflect.Type) object {
 	case reflect.TypeFor[wire.Time](), reflect.TypeFor[wire.ZTime]():
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[job.Status]():
-		return object{"type": "string", "enum": []any{"queued", "running", "succeeded", "failed", "timeout", "oom", "cancelled"}}
+		return oneOf(job.Queued, job.Running, job.Succeeded, job.Failed, job.Timeout, job.OOM, job.Cancelled)
+	case reflect.TypeFor[job.Phase]():
+		return oneOf(job.PhaseStartup, job.PhaseExecution, job.PhaseCompleted)
+	case reflect.TypeFor[job.Actor]():
+		return oneOf(job.ActorUserCode, job.ActorTimeout, job.ActorMemory, job.ActorLimit, job.ActorCancel, job.ActorOperator, job.ActorEngine, job.ActorHost)
+	case reflect.TypeFor[job.Supply]():
+		return oneOf(job.SupplyCold, job.SupplyRestore, job.SupplyPool)
+	case reflect.TypeFor[job.Relationship]():
+		return oneOf(job.Rerun, job.Fork)
+	case reflect.TypeFor[job.NetworkMode]():
+		return oneOf(job.NetworkNone, job.NetworkAllow, job.NetworkPublic)
 	case reflect.TypeFor[anyRecord]():
 		return object{"oneOf": []any{d.schemaOf(reflect.TypeFor[wire.Record]()), d.schemaOf(reflect.TypeFor[wire.FullRecord]())}}
 	}
@@ -46,6 +56,15 @@ func (d *drawing) schemaOf(t reflect.Type) object {
 		return object{"type": "number"}
 	}
 	return object{"type": "string"}
+}
+
+// oneOf is the schema of a closed set of words.
+func oneOf[S ~string](words ...S) object {
+	list := make([]any, len(words))
+	for i, w := range words {
+		list[i] = string(w)
+	}
+	return object{"type": "string", "enum": list}
 }
 
 func orNull(s object) object {

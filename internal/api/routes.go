@@ -25,10 +25,10 @@ func (a *API) routes() []route {
 func (a *API) executeRoutes() []route {
 	return []route{
 		{method: "POST", pattern: "/execute", name: "execute", tag: "execute", summary: "Run code and wait for its end",
-			scope: job.ScopeExecute, body: &a.tables.execute, multipart: true, answer: wire.ExecuteResponse{}, errors: []int{409, 503},
+			scope: job.ScopeExecute, body: &a.tables.execute, multipart: true, answer: wire.ExecuteResponse{}, errors: []int{404, 409, 503},
 			words: words{notFound: "Input file not found", failed: "Execution error: "}, handle: (*call).execute},
 		{method: "POST", pattern: "/execute/async", name: "submit", tag: "execute", summary: "Submit code to the queue",
-			scope: job.ScopeExecute, body: &a.tables.execute, multipart: true, answer: wire.Submitted{}, errors: []int{409, 503},
+			scope: job.ScopeExecute, body: &a.tables.execute, multipart: true, answer: wire.Submitted{}, errors: []int{404, 409, 503},
 			words: words{notFound: "Input file not found", failed: "Submit error: "}, handle: (*call).submit},
 		{method: "POST", pattern: "/uploads", name: "upload", tag: "execute", summary: "Store a file for a job that comes later; kept a day",
 			scope: job.ScopeExecute, multipart: true, answer: wire.Upload{}, errors: []int{503},
@@ -44,9 +44,9 @@ func (a *API) jobRoutes() []route {
 	rerun.notEnded = "Cannot rerun job that hasn't completed"
 	fork.notEnded = "Cannot fork job that hasn't completed"
 	purge.notEnded = "Cannot delete job that hasn't completed"
-	wait := between(schema.Float, 1, 300, "seconds to wait")
+	wait := between(schema.Float, 1, 300, "seconds to wait; 408 where the job has not ended by then")
 	wait.Null, wait.Default = false, 30.0
-	after := schema.Type{Kind: schema.String, Pattern: cursorPattern(), Doc: "a cursor: the id of an event"}
+	after := schema.Type{Kind: schema.String, Pattern: cursorPattern(), Doc: "begin after the event with this id; the header Last-Event-ID says it, too"}
 	return []route{
 		{method: "GET", pattern: "/jobs/{job_id}", name: "job_status", tag: "jobs", summary: "Where a job stands",
 			scope: job.ScopeRead, answer: wire.JobStatus{}, errors: []int{404}, words: jobWords(), handle: (*call).jobStatus},
@@ -54,7 +54,7 @@ func (a *API) jobRoutes() []route {
 			scope: job.ScopeExecute, answer: wire.Done{}, errors: []int{400, 404}, words: purge, handle: (*call).deleteJob},
 		{method: "GET", pattern: "/jobs/{job_id}/result", name: "job_result", tag: "jobs", summary: "The record of a job, now or when it has ended",
 			scope: job.ScopeRead, answer: anyRecord{}, errors: []int{404, 408}, words: jobWords(), handle: (*call).jobResult,
-			query: []schema.Field{field("wait", schema.Type{Kind: schema.Bool, Default: false, Doc: "wait for its end"}), field("timeout", wait), viewParam()}},
+			query: []schema.Field{field("wait", schema.Type{Kind: schema.Bool, Default: false, Doc: "wait for its end, up to timeout"}), field("timeout", wait), viewParam()}},
 		{method: "POST", pattern: "/jobs/{job_id}/cancel", name: "cancel_job", tag: "jobs", summary: "End a job",
 			scope: job.ScopeExecute, answer: wire.Done{}, errors: []int{404}, words: ended, handle: (*call).cancelJob},
 		{method: "POST", pattern: "/jobs/{job_id}/rerun", name: "rerun_job", tag: "jobs", summary: "Run a job again",
@@ -63,7 +63,7 @@ func (a *API) jobRoutes() []route {
 			scope: job.ScopeExecute, body: &a.tables.fork, answer: wire.Submitted{}, errors: []int{400, 404, 503}, words: fork, handle: (*call).forkJob},
 		{method: "GET", pattern: "/jobs/{job_id}/events", name: "job_events", tag: "jobs", summary: "What a job does and says, as it happens",
 			scope: job.ScopeRead, media: "text/event-stream", errors: []int{404}, words: jobWords(), handle: (*call).events,
-			query: []schema.Field{field("after", after), field("follow", schema.Type{Kind: schema.Bool, Default: true, Doc: "false ends at the last stored event"})}},
+			query: []schema.Field{field("after", after), field("follow", schema.Type{Kind: schema.Bool, Default: true, Doc: "go on until the job ends; false ends at the last stored event"})}},
 		{method: "GET", pattern: "/jobs/{job_id}/artifacts", name: "list_artifacts", tag: "artifacts", summary: "The files that a job left",
 			scope: job.ScopeRead, answer: wire.ArtifactList{}, errors: []int{404}, words: jobWords(), handle: (*call).listArtifacts},
 		{method: "GET", pattern: "/jobs/{job_id}/artifacts.zip", name: "zip_artifacts", tag: "artifacts", summary: "All files that a job left",
@@ -77,11 +77,11 @@ func (a *API) jobRoutes() []route {
 
 func (a *API) historyRoutes() []route {
 	w := words{notFound: "Execution not found"}
-	label := field("label", schema.Type{Kind: schema.List, Items: &schema.Type{Kind: schema.String}, Doc: "key:value; all of several have to be there"})
+	label := field("label", schema.Type{Kind: schema.List, Items: &schema.Type{Kind: schema.String}, Doc: "only those with this label, as key:value; may be there again, and then all have to match"})
 	return []route{
 		{method: "GET", pattern: "/executions", name: "list_executions", tag: "history", summary: "Executions, newest first",
 			scope: job.ScopeRead, answer: wire.Page[wire.Record]{}, handle: (*call).listExecutions,
-			query: pageParams(text("status", "only these"), text("job_type", "only these"), label, viewParam())},
+			query: pageParams(field("status", schema.Type{Kind: schema.String, Doc: "only those with this status: queued, running, succeeded, failed, timeout, oom or cancelled"}), text("job_type", "only those of this job type"), label, viewParam())},
 		{method: "GET", pattern: "/executions/{execution_id}", name: "get_execution", tag: "history", summary: "An execution",
 			scope: job.ScopeRead, answer: anyRecord{}, errors: []int{404}, words: w, handle: (*call).getExecution, query: []schema.Field{viewParam()}},
 		{method: "GET", pattern: "/executions/{execution_id}/lineage", name: "lineage", tag: "history", summary: "What it came from and what came of it",
@@ -95,7 +95,7 @@ func (a *API) batchRoutes() []route {
 	w := words{notFound: "Batch not found", ended: "Batch not found or already completed"}
 	return []route{
 		{method: "POST", pattern: "/batches", name: "submit_batch", tag: "batches", summary: "Submit up to 1,000 jobs",
-			scope: job.ScopeExecute, body: &a.tables.batch, answer: wire.BatchSubmitted{}, errors: []int{409, 503},
+			scope: job.ScopeExecute, body: &a.tables.batch, answer: wire.BatchSubmitted{}, errors: []int{404, 409, 503},
 			words: words{notFound: "Input file not found"}, handle: (*call).submitBatch},
 		{method: "GET", pattern: "/batches/{batch_id}", name: "get_batch", tag: "batches", summary: "Where a batch stands",
 			scope: job.ScopeRead, answer: wire.Batch{}, errors: []int{404}, words: w, handle: (*call).getBatch},
@@ -110,7 +110,7 @@ func (a *API) jobTypeRoutes() []route {
 	build := words{failed: "Build failed: "}
 	follow := field("follow", schema.Type{Kind: schema.Bool, Default: false,
 		Doc: "answer at once with events (text/event-stream): log, as the build says it, then end with the answer, or error with its detail"})
-	tag := field("version_tag", schema.Type{Kind: schema.String, MaxLen: 64, Pattern: tagPattern(), Doc: "a name for the version"})
+	tag := field("version_tag", schema.Type{Kind: schema.String, MaxLen: 64, Pattern: tagPattern(), Doc: "a name for the version, which job_type: name@tag selects"})
 	return []route{
 		{method: "GET", pattern: "/job-types", name: "list_job_types", tag: "job types", summary: "Job types",
 			scope: job.ScopeRead, answer: []wire.JobType{}, handle: (*call).listJobTypes},
@@ -135,12 +135,12 @@ func (a *API) jobTypeRoutes() []route {
 
 func (a *API) adminRoutes() []route {
 	letter := words{notFound: "DLQ entry not found", notEnded: "Cannot replay job that hasn't completed"}
-	entry := []schema.Field{field("entry_id", schema.Type{Kind: schema.Integer})}
+	entry := []schema.Field{field("entry_id", schema.Type{Kind: schema.Integer, Doc: "id of a dead letter"})}
 	return []route{
 		{method: "GET", pattern: "/dlq/stats", name: "dlq_stats", tag: "dead letters", summary: "How many dead letters there are",
 			scope: job.ScopeAdmin, answer: wire.DLQStats{}, handle: (*call).deadLetterStats},
 		{method: "GET", pattern: "/dlq", name: "list_dlq", tag: "dead letters", summary: "Dead letters, newest first",
-			scope: job.ScopeAdmin, answer: wire.Page[wire.DeadLetter]{}, handle: (*call).deadLetters, query: pageParams(text("error_type", "only these"))},
+			scope: job.ScopeAdmin, answer: wire.Page[wire.DeadLetter]{}, handle: (*call).deadLetters, query: pageParams(text("error_type", "only those with this type of error"))},
 		{method: "DELETE", pattern: "/dlq/{entry_id}", name: "delete_dlq", tag: "dead letters", summary: "Remove a dead letter", path: entry,
 			scope: job.ScopeAdmin, answer: wire.DeadLetterRemoved{}, errors: []int{404}, words: letter, handle: (*call).deleteDeadLetter},
 		{method: "POST", pattern: "/dlq/{entry_id}/replay", name: "replay_dlq", tag: "dead letters", summary: "Submit the job of a dead letter again", path: entry,
@@ -153,7 +153,7 @@ func (a *API) adminRoutes() []route {
 			scope: job.ScopeAdmin, answer: wire.KeyRemoved{}, errors: []int{404}, words: words{notFound: "Key not found"}, handle: (*call).deleteKey},
 		{method: "GET", pattern: "/deliveries", name: "list_deliveries", tag: "webhooks", summary: "Webhooks, newest first",
 			scope: job.ScopeRead, answer: wire.Page[wire.Delivery]{}, words: jobWords(), errors: []int{404}, handle: (*call).deliveries,
-			query: pageParams(text("job_id", "of this job or batch only"))},
+			query: pageParams(text("job_id", "only those of this job or batch"))},
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 // secretTable is the body of a secret. What a value may be is the service's to
 // say: an error of the table would repeat it.
 func secretTable() schema.Type {
-	return schema.Type{Kind: schema.Object, Secret: true, Fields: []schema.Field{
-		{Name: "value", Required: true, Type: schema.Type{Kind: schema.String, Doc: "8 to 8192 characters of printable ASCII"}},
+	return schema.Type{Kind: schema.Object, Name: "SecretRequest", Secret: true, Fields: []schema.Field{
+		{Name: "value", Required: true, Type: schema.Type{Kind: schema.String, Doc: "the value: 8 to 8192 characters of printable ASCII; it is never answered"}},
 	}}
 }
 

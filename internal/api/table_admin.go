@@ -12,11 +12,11 @@ import (
 )
 
 func keyTable(o Options) schema.Type {
-	return schema.Type{Kind: schema.Object, Fields: []schema.Field{
+	return schema.Type{Kind: schema.Object, Name: "KeyRequest", Fields: []schema.Field{
 		{Name: "name", Required: true, Type: schema.Type{Kind: schema.String, MinLen: 1, MaxLen: 64, NoNUL: true, Doc: "to know it by"}},
 		{Name: "scopes", Required: true, Type: schema.Type{Kind: schema.List, MinLen: 1, MaxLen: 3,
-			Items: &schema.Type{Kind: schema.String, Enum: []string{"read", "execute", "admin"}}, Holds: noneTwice}},
-		field("expires_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Doc: "never by default",
+			Items: &schema.Type{Kind: schema.String, Enum: []string{"read", "execute", "admin"}}, Holds: noneTwice, Doc: "what it may do: read looks, execute runs and removes, admin does everything and sees what others made"}},
+		field("expires_at", schema.Type{Kind: schema.String, Null: true, Format: "date-time", Doc: "when it ends; never by default",
 			Holds: o.expiresAt}),
 	}}
 }
@@ -54,37 +54,37 @@ func jobTypeTable() schema.Type {
 	texts := func(doc string) schema.Type {
 		return schema.Type{Kind: schema.List, Null: true, MaxLen: 1000, Items: &schema.Type{Kind: schema.String, MaxLen: 4096, NoNUL: true}, Doc: doc}
 	}
-	gpu := schema.Type{Kind: schema.Object, Null: true, Holds: gpuProblem, Fields: []schema.Field{
-		field("enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
-		field("vendor", schema.Type{Kind: schema.String, Null: true, Enum: []string{"nvidia", "amd"}}),
-		field("count", between(schema.Integer, 1, 16, "nvidia only; not with device_ids")),
-		field("device_ids", schema.Type{Kind: schema.List, Null: true, MaxLen: 16, Holds: noneTwice,
+	gpu := schema.Type{Kind: schema.Object, Null: true, Holds: gpuProblem, Doc: "of Tako VM; checked, and without effect", Fields: []schema.Field{
+		field("enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "a GPU is asked for"}),
+		field("vendor", schema.Type{Kind: schema.String, Null: true, Enum: []string{"nvidia", "amd"}, Doc: "required where it is enabled"}),
+		field("count", between(schema.Integer, 1, 16, "how many, of nvidia only; not with device_ids")),
+		field("device_ids", schema.Type{Kind: schema.List, Null: true, MaxLen: 16, Holds: noneTwice, Doc: "not with count",
 			Items: &schema.Type{Kind: schema.String, MinLen: 1, Pattern: regexp.MustCompile(`^[^,]+$`)}}),
 	}}
 	variables := func(doc string) schema.Type {
 		return schema.Type{Kind: schema.Map, Null: true, MaxLen: 64, Keys: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`),
 			Items: &schema.Type{Kind: schema.String, MaxBytes: 32 << 10, NoNUL: true}, Doc: doc}
 	}
-	return schema.Type{Kind: schema.Object, Holds: oneEnvironment, Fields: []schema.Field{
-		field("name", schema.Type{Kind: schema.String, Null: true, Pattern: jobTypePattern(), Doc: "the name in the path"}),
-		field("requirements", texts("Python packages, and npm packages as npm:name@version")),
-		field("python_version", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^3\.([89]|1[0-9])$`), Default: "3.11"}),
-		field("base_image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true}),
-		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "the same, by its shorter name"}),
-		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "of programs whose request names none"}),
+	return schema.Type{Kind: schema.Object, Name: "JobTypeRequest", Holds: oneEnvironment, Fields: []schema.Field{
+		field("name", schema.Type{Kind: schema.String, Null: true, Pattern: jobTypePattern(), Doc: "the name in the path, if it is said twice"}),
+		field("requirements", texts("Python packages, and npm packages as npm:name@version, that are installed for it")),
+		field("python_version", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^3\.([89]|1[0-9])$`), Default: "3.11", Doc: "of Tako VM; the environment decides which Python there is"}),
+		field("base_image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "container image that its jobs run in; this machine's Python by default"}),
+		field("image", schema.Type{Kind: schema.String, Null: true, MinLen: 1, MaxLen: 512, NoNUL: true, Doc: "base_image, by its shorter name"}),
+		field("language", schema.Type{Kind: schema.String, Null: true, Enum: []string{"python", "node", "bash"}, Doc: "of programs whose request names none; python by default"}),
 		field("preload", texts("Python modules that are imported before a job comes")),
-		field("network", networkType("what jobs may reach")),
+		field("network", networkType("what its jobs may reach; nothing by default")),
 		field("secrets", bindingsType()),
 		field("limits", typeLimitsType()),
 		field("shared_code", texts("paths that are put on PYTHONPATH")),
-		field("environment", variables("")),
-		field("env", variables("the same, by its shorter name")),
-		field("memory_limit", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^[0-9]+[mMgG]$`), Default: "512m", Holds: memoryProblem}),
-		field("cpu_limit", withDefault(between(schema.Float, 0.1, 16, "processors"), 1)),
-		field("timeout", withDefault(between(schema.Integer, 1, 3600, "seconds"), 30)),
-		field("startup_timeout", withDefault(between(schema.Integer, 10, 600, "seconds"), 120)),
-		field("network_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "network mode public"}),
-		field("session_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false}),
+		field("environment", variables("environment variables of its programs")),
+		field("env", variables("environment, by its shorter name; one of the two")),
+		field("memory_limit", schema.Type{Kind: schema.String, Null: true, Pattern: regexp.MustCompile(`^[0-9]+[mMgG]$`), Default: "512m", Doc: "memory of a job: 64m to 32g", Holds: memoryProblem}),
+		field("cpu_limit", withDefault(between(schema.Float, 0.1, 16, "processors of a job"), 1)),
+		field("timeout", withDefault(between(schema.Integer, 1, 3600, "seconds that user code may take, at most the server's max_timeout (300 by default)"), 30)),
+		field("startup_timeout", withDefault(between(schema.Integer, 10, 600, "seconds until user code starts"), 120)),
+		field("network_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "network: {mode: public}, as Tako VM has it"}),
+		field("session_enabled", schema.Type{Kind: schema.Bool, Null: true, Default: false, Doc: "of Tako VM; without effect"}),
 		field("gpu", gpu),
 	}}
 }

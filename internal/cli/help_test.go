@@ -49,7 +49,7 @@ func TestHelpSaysEnough(t *testing.T) {
 // is there.
 func TestExamplesAreTaken(t *testing.T) {
 	for _, c := range documented(newApp(t).newRootCommand()) {
-		for _, m := range regexp.MustCompile(`tako ((?:[a-z][a-z-]* )*[a-z][a-z-]*)[^|&\n]*`).FindAllStringSubmatch(c.Example, -1) {
+		for _, m := range regexp.MustCompile(`tako (?:tako )?((?:[a-z][a-z-]* )*[a-z][a-z-]*)[^|&\n]*`).FindAllStringSubmatch(c.Example, -1) {
 			root := newApp(t).newRootCommand()
 			at, _, err := root.Find(strings.Fields(m[1]))
 			if err != nil || !at.HasParent() {

@@ -11,11 +11,11 @@ import (
 // requests by HTTPS to one host. Programs have a placeholder in its place.
 type SecretBinding struct {
 	// Name is the secret's, and that of the variable that holds its placeholder.
-	Name string `json:"name"`
+	Name string `json:"name" doc:"the secret, and the variable with its placeholder"`
 	// Host is a name, with ":port" unless that is 443.
-	Host string `json:"host"`
+	Host string `json:"host" doc:"where its value may go; with a port unless that is 443"`
 	// Header is where the placeholder is replaced; empty is Authorization.
-	Header string `json:"header,omitempty"`
+	Header string `json:"header,omitempty" doc:"in which the value takes the place of the placeholder; Authorization where it is not there"`
 }
 
 // Placeholder is what programs see of a secret. No placeholder is a part of

@@ -279,6 +279,10 @@ func (a *answer) failure() error {
 	}
 	e.CorrelationID = or(known.CorrelationID, e.CorrelationID)
 	if json.Unmarshal(known.Detail, &e.Detail) == nil {
+		if known.CorrelationID == "" && noRoute(a.StatusCode, e.Detail) {
+			e.kind = ErrUnsupported
+			e.Detail += ": " + a.url + " does not know this call; it may be of another version"
+		}
 		return e
 	}
 	if json.Unmarshal(known.Detail, &e.Problems) != nil || len(e.Problems) == 0 {
@@ -291,6 +295,11 @@ func (a *answer) failure() error {
 	}
 	e.Detail = strings.Join(lines, "; ")
 	return e
+}
+
+// noRoute reports a server's word on a path or method that it does not have.
+func noRoute(status int, detail string) bool {
+	return status == http.StatusNotFound && detail == "Not Found" || status == http.StatusMethodNotAllowed && detail == "Method Not Allowed"
 }
 
 func or(text, other string) string {

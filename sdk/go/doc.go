@@ -29,4 +29,9 @@
 // Contexts bound everything. Calls that the server answers at once have a bound
 // beside that, Options.Timeout; those that wait for code, files or builds have
 // none.
+//
+// # Webhooks
+//
+// A server that is told of the end of jobs checks what it is told with
+// VerifyWebhook, before it decodes it.
 package tako

@@ -24,6 +24,9 @@ var (
 	ErrForbidden = errors.New("the API key may not do this")
 	// ErrNotFound: it is not there, or belongs to another key (404).
 	ErrNotFound = errors.New("not found")
+	// ErrUnsupported: the server does not know this call (404, 405). It is of
+	// another version, or Tako VM.
+	ErrUnsupported = errors.New("the server does not know this call")
 	// ErrTimeout: the job has not ended in the time that was waited for (408).
 	ErrTimeout = errors.New("the job has not ended yet")
 	// ErrConflict: the idempotency key was used for something else, or the name

@@ -173,7 +173,7 @@ func compareForm(t *testing.T, contentType string, body []byte, want []vectors.P
 func compareError(t *testing.T, err error, want *vectors.Failure, a vectors.Answer) {
 	t.Helper()
 	kinds := map[string]error{
-		"unreachable": tako.ErrUnreachable, "malformed": tako.ErrMalformed, "invalid": tako.ErrInvalid, "unauthorized": tako.ErrUnauthorized,
+		"unreachable": tako.ErrUnreachable, "unsupported": tako.ErrUnsupported, "malformed": tako.ErrMalformed, "invalid": tako.ErrInvalid, "unauthorized": tako.ErrUnauthorized,
 		"forbidden": tako.ErrForbidden, "not_found": tako.ErrNotFound, "timeout": tako.ErrTimeout, "conflict": tako.ErrConflict,
 		"rate_limited": tako.ErrRateLimited, "unavailable": tako.ErrUnavailable, "server": tako.ErrServer,
 	}

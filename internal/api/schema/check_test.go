@@ -179,7 +179,7 @@ func TestJSONSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"text":    `{"maxLength":4,"minLength":2,"type":["string","null"]}`,
+		"text":    `{"maxLength":4,"minLength":2,"type":["string","null"],"x-tako-max-bytes":6}`,
 		"word":    `{"default":"x","pattern":"^[a-z]+$","type":"string"}`,
 		"enum":    `{"enum":["a","b",null],"type":["string","null"]}`,
 		"int":     `{"maximum":10,"minimum":1,"type":["integer","null"]}`,
@@ -187,12 +187,16 @@ func TestJSONSchema(t *testing.T) {
 		"list":    `{"items":{"type":"boolean"},"maxItems":2,"minItems":1,"type":"array"}`,
 		"objects": `{"items":{"additionalProperties":false,"properties":{"id":{"type":"integer"}},"required":["id"],"type":"object"},"type":"array"}`,
 		"map":     `{"additionalProperties":{"type":"string"},"maxProperties":2,"propertyNames":{"pattern":"^k"},"type":"object"}`,
-		"free":    `{"type":"object"}`,
+		"free":    `{"type":"object","x-tako-max-bytes":10}`,
 		"size":    `{"maximum":1048576,"minimum":1,"type":["integer","string"]}`,
 	} {
 		if compact := strings.ReplaceAll(strings.ReplaceAll(string(fields[name]), "\n", ""), `": `, `":`); compact != want {
 			t.Errorf("%s: %s", name, compact)
 		}
+	}
+	table.Name = "Everything" // is a reference, and still what it was
+	if ref := table.JSONSchema(); len(ref) != 1 || ref["$ref"] != "#/components/schemas/Everything" || table.Drawn()["properties"] == nil {
+		t.Errorf("named: %v", ref)
 	}
 }
 

@@ -36,6 +36,8 @@ const MaxProblems = 100
 type Type struct {
 	Kind Kind
 	Doc  string
+	// Name is what the document knows it by; without one it is drawn in its place.
+	Name string
 	// Null takes null as absence.
 	Null bool
 	// Default is for the document only; who reads the field applies it.

@@ -2,8 +2,17 @@ package schema
 
 import "math"
 
-// JSONSchema draws the table as a schema of JSON Schema 2020-12.
+// JSONSchema is the table as a schema of JSON Schema 2020-12, or a reference to
+// the one of its name.
 func (t *Type) JSONSchema() map[string]any {
+	if t.Name != "" {
+		return map[string]any{"$ref": "#/components/schemas/" + t.Name}
+	}
+	return t.Drawn()
+}
+
+// Drawn is the schema itself.
+func (t *Type) Drawn() map[string]any {
 	s := map[string]any{}
 	if t.Doc != "" {
 		s["description"] = t.Doc
@@ -13,6 +22,9 @@ func (t *Type) JSONSchema() map[string]any {
 	}
 	if t.Format != "" {
 		s["format"] = t.Format
+	}
+	if t.MaxBytes > 0 {
+		s["x-tako-max-bytes"] = t.MaxBytes // JSON Schema counts characters only
 	}
 	kind := t.draw(s)
 	if t.Null {

@@ -9,128 +9,128 @@ import (
 
 // Record is an execution, slim view.
 type Record struct {
-	ExecutionID string          `json:"execution_id"`
-	Status      job.Status      `json:"status"`
-	JobType     string          `json:"job_type"`
-	JobVersion  string          `json:"job_version"`
-	CreatedAt   *Time           `json:"created_at"`
-	StartedAt   *Time           `json:"started_at"`
-	EndedAt     *Time           `json:"ended_at"`
-	DurationMS  *int64          `json:"duration_ms"`
-	ExitCode    *int            `json:"exit_code"`
-	Stdout      string          `json:"stdout"`
-	Stderr      string          `json:"stderr"`
-	Output      json.RawMessage `json:"output" doc:"any JSON value"`
-	Error       *Failure        `json:"error"`
-	Timing      *Timing         `json:"timing"`
-	Runtime     *string         `json:"runtime"`
+	ExecutionID string          `json:"execution_id" doc:"the execution; its job has the same id"`
+	Status      job.Status      `json:"status" doc:"where it stands"`
+	JobType     string          `json:"job_type" doc:"the job type that it ran as"`
+	JobVersion  string          `json:"job_version" doc:"the version of that, as job_ref"`
+	CreatedAt   *Time           `json:"created_at" doc:"when it was submitted"`
+	StartedAt   *Time           `json:"started_at" doc:"when its last attempt began; null before"`
+	EndedAt     *Time           `json:"ended_at" doc:"when it ended; null before"`
+	DurationMS  *int64          `json:"duration_ms" doc:"milliseconds that its last attempt took; null before its end"`
+	ExitCode    *int            `json:"exit_code" doc:"of the program; null where it did not come to an end of its own"`
+	Stdout      string          `json:"stdout" doc:"what the program wrote to standard output, up to max_stdout_bytes"`
+	Stderr      string          `json:"stderr" doc:"what it wrote to standard error, up to max_stderr_bytes"`
+	Output      json.RawMessage `json:"output" doc:"what the program left in /output/result.json, any JSON value; null where there is none"`
+	Error       *Failure        `json:"error" doc:"what went wrong; null where nothing did"`
+	Timing      *Timing         `json:"timing" doc:"how long the phases took; null before there is something to say"`
+	Runtime     *string         `json:"runtime" doc:"runsc for gVisor"`
 }
 
 // FullRecord is an execution, view=full.
 type FullRecord struct {
 	Record
-	JobRef            string            `json:"job_ref"`
-	Artifacts         []Artifact        `json:"artifacts"`
-	InputArtifacts    []Artifact        `json:"input_artifacts"`
-	ResourceUsage     *Usage            `json:"resource_usage"`
-	CodeHash          *string           `json:"code_hash"`
-	InputHash         *string           `json:"input_hash"`
-	ParentExecutionID *string           `json:"parent_execution_id"`
-	Relationship      *job.Relationship `json:"relationship"`
-	StdoutTruncated   bool              `json:"stdout_truncated"`
-	StderrTruncated   bool              `json:"stderr_truncated"`
-	IdempotencyKey    *string           `json:"idempotency_key"`
-	EndedBy           *EndedBy          `json:"ended_by"`
-	Host              *string           `json:"host"`
-	Attempts          []Attempt         `json:"attempts"`
-	Environment       *Environment      `json:"environment"`
-	Network           Network           `json:"network"`
-	Labels            map[string]string `json:"labels"`
-	Priority          int               `json:"priority"`
-	RunAt             *Time             `json:"run_at"`
-	QueueMS           *int64            `json:"queue_ms"`
-	Sandbox           *Sandbox          `json:"sandbox"`
-	BatchID           *string           `json:"batch_id"`
+	JobRef            string            `json:"job_ref" doc:"job type and version"`
+	Artifacts         []Artifact        `json:"artifacts" doc:"files that the program left in /output"`
+	InputArtifacts    []Artifact        `json:"input_artifacts" doc:"files that it was given"`
+	ResourceUsage     *Usage            `json:"resource_usage" doc:"what the program used, without the sandbox around it"`
+	CodeHash          *string           `json:"code_hash" doc:"SHA-256 of the code"`
+	InputHash         *string           `json:"input_hash" doc:"SHA-256 of the input data"`
+	ParentExecutionID *string           `json:"parent_execution_id" doc:"what it was made from; null for none"`
+	Relationship      *job.Relationship `json:"relationship" doc:"how it was made of its parent"`
+	StdoutTruncated   bool              `json:"stdout_truncated" doc:"the program wrote more than was kept"`
+	StderrTruncated   bool              `json:"stderr_truncated" doc:"the program wrote more than was kept"`
+	IdempotencyKey    *string           `json:"idempotency_key" doc:"as it was given"`
+	EndedBy           *EndedBy          `json:"ended_by" doc:"why it ended, from facts that the program cannot forge; null before"`
+	Host              *string           `json:"host" doc:"the server that ran it"`
+	Attempts          []Attempt         `json:"attempts" doc:"every try, the first one first"`
+	Environment       *Environment      `json:"environment" doc:"what it ran in; null before"`
+	Network           Network           `json:"network" doc:"the network that it had, and what it did with it"`
+	Labels            map[string]string `json:"labels" doc:"as they were given"`
+	Priority          int               `json:"priority" doc:"1 runs first, 4 last"`
+	RunAt             *Time             `json:"run_at" doc:"not before this; null for at once"`
+	QueueMS           *int64            `json:"queue_ms" doc:"milliseconds that it waited although it could have run; null while it waits"`
+	Sandbox           *Sandbox          `json:"sandbox" doc:"what isolated it; null before"`
+	BatchID           *string           `json:"batch_id" doc:"the batch that it belongs to; null for none"`
 	SkippedArtifacts  []string          `json:"skipped_artifacts" doc:"files that were left behind, and why"`
 }
 
 // Failure says what went wrong.
 type Failure struct {
-	Type    string     `json:"type"`
-	Message string     `json:"message"`
-	Phase   *job.Phase `json:"phase"`
+	Type    string     `json:"type" doc:"a word for programs, such as timeout, oom, cancelled, config_error or the name of a Python exception"`
+	Message string     `json:"message" doc:"what happened, for a person"`
+	Phase   *job.Phase `json:"phase" doc:"what was under way"`
 }
 
 // Timing is how long the phases took.
 type Timing struct {
-	StartupMS    *int64     `json:"startup_ms"`
-	DepInstallMS *int64     `json:"dep_install_ms"`
-	ExecutionMS  *int64     `json:"execution_ms"`
-	TotalMS      *int64     `json:"total_ms"`
-	PhaseAtExit  *job.Phase `json:"phase_at_exit"`
+	StartupMS    *int64     `json:"startup_ms" doc:"milliseconds until the program was started"`
+	DepInstallMS *int64     `json:"dep_install_ms" doc:"of those, milliseconds for packages"`
+	ExecutionMS  *int64     `json:"execution_ms" doc:"milliseconds that the program ran"`
+	TotalMS      *int64     `json:"total_ms" doc:"milliseconds in all"`
+	PhaseAtExit  *job.Phase `json:"phase_at_exit" doc:"what was under way at its end"`
 }
 
 // Artifact is a file that a job left, or that it was given.
 type Artifact struct {
-	Name        string  `json:"name"`
-	SizeBytes   int64   `json:"size_bytes"`
-	SHA256      string  `json:"sha256"`
-	ContentType *string `json:"content_type"`
+	Name        string  `json:"name" doc:"its path below /output, or below /input"`
+	SizeBytes   int64   `json:"size_bytes" doc:"bytes"`
+	SHA256      string  `json:"sha256" doc:"of its content, in hexadecimal; also its ETag"`
+	ContentType *string `json:"content_type" doc:"as it was detected; null where it is not known"`
 }
 
 // Usage is what user code used.
 type Usage struct {
-	MaxRSSMB   *float64 `json:"max_rss_mb"`
-	CPUTimeMS  *int64   `json:"cpu_time_ms"`
-	WallTimeMS *int64   `json:"wall_time_ms"`
+	MaxRSSMB   *float64 `json:"max_rss_mb" doc:"megabytes of memory of its largest process"`
+	CPUTimeMS  *int64   `json:"cpu_time_ms" doc:"milliseconds of processor time of all its processes"`
+	WallTimeMS *int64   `json:"wall_time_ms" doc:"milliseconds that it ran"`
 }
 
 // EndedBy is why an execution ended.
 type EndedBy struct {
-	Actor  job.Actor `json:"actor"`
-	Limit  *string   `json:"limit"`
-	Signal *string   `json:"signal"`
-	Detail *string   `json:"detail"`
+	Actor  job.Actor `json:"actor" doc:"who ended it"`
+	Limit  *string   `json:"limit" doc:"the limit that was hit: memory, timeout, startup_timeout; null for none"`
+	Signal *string   `json:"signal" doc:"the signal that ended the program, such as SIGKILL; null for none"`
+	Detail *string   `json:"detail" doc:"one line for a person"`
 }
 
 // Attempt is one try.
 type Attempt struct {
-	N         int        `json:"n"`
-	StartedAt *Time      `json:"started_at"`
-	EndedAt   *Time      `json:"ended_at"`
-	Status    job.Status `json:"status"`
-	Error     *Failure   `json:"error"`
-	Host      *string    `json:"host"`
+	N         int        `json:"n" doc:"from 0 on"`
+	StartedAt *Time      `json:"started_at" doc:"when it began"`
+	EndedAt   *Time      `json:"ended_at" doc:"when it ended; null before"`
+	Status    job.Status `json:"status" doc:"how it ended"`
+	Error     *Failure   `json:"error" doc:"what went wrong; null where nothing did"`
+	Host      *string    `json:"host" doc:"the server that it ran on"`
 }
 
 // Environment names what an execution ran in.
 type Environment struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Digest  string `json:"digest"`
+	Name    string `json:"name" doc:"of the image, or of this machine's Python"`
+	Version string `json:"version" doc:"of its Python"`
+	Digest  string `json:"digest" doc:"SHA-256 of all of it, packages included"`
 }
 
 // Network is the network that an execution had, and what it did with it.
 type Network struct {
-	Mode     job.NetworkMode `json:"mode"`
-	BytesIn  *int64          `json:"bytes_in"`
-	BytesOut *int64          `json:"bytes_out"`
-	Denied   []Denied        `json:"denied"`
+	Mode     job.NetworkMode `json:"mode" doc:"none, allow or public"`
+	BytesIn  *int64          `json:"bytes_in" doc:"bytes that its connections brought, without headers; null without a network"`
+	BytesOut *int64          `json:"bytes_out" doc:"bytes that they took out; null without a network"`
+	Denied   []Denied        `json:"denied" doc:"what was refused, each thing once"`
 }
 
 // Denied is a connection that was refused, and how often.
 type Denied struct {
-	Host   string `json:"host"`
-	Port   int    `json:"port"`
-	Reason string `json:"reason"`
-	Count  int64  `json:"count"`
+	Host   string `json:"host" doc:"the name or the address"`
+	Port   int    `json:"port" doc:"0 where a name was asked for"`
+	Reason string `json:"reason" doc:"why"`
+	Count  int64  `json:"count" doc:"how often"`
 }
 
 // Sandbox says what isolated an execution.
 type Sandbox struct {
-	Supply        job.Supply `json:"supply"`
-	Engine        string     `json:"engine"`
-	EngineVersion string     `json:"engine_version"`
+	Supply        job.Supply `json:"supply" doc:"where it came from: it waited (pool), was restored of a snapshot (restore), or was booted (cold)"`
+	Engine        string     `json:"engine" doc:"gvisor"`
+	EngineVersion string     `json:"engine_version" doc:"of the engine"`
 	Unenforced    []string   `json:"unenforced" doc:"limits that held nothing on that host"`
 }
 

@@ -264,7 +264,7 @@ def failure(reply: Reply, ready: Ready) -> Exception:
         to = reply.headers.get("Location") or "nowhere"
         return MalformedResponseError(f"{call.method} {call.path} is redirected to {to}: use that URL", correlation_id=known)
     text = reply.content.decode("utf-8", "replace")
-    detail, problems = "", []
+    detail, problems, hint = "", [], ""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -275,10 +275,12 @@ def failure(reply: Reply, ready: Ready) -> Exception:
         detail = said if isinstance(said, str) else json.dumps(said) if said is not None else ""
         if isinstance(body.get("correlation_id"), str):
             known = body["correlation_id"] or known
+        elif (reply.status, detail) in ((404, "Not Found"), (405, "Method Not Allowed")):
+            hint = "; the server does not know this call, it may be of another version"
     detail = detail or text[:500].strip() or f"HTTP {reply.status}"
     kind, word = (ServerError, "Server") if reply.status >= 500 else (ClientError, "Client")
     return kind(
-        f"{word} error {reply.status} on {call.method} {call.path}: {detail}",
+        f"{word} error {reply.status} on {call.method} {call.path}: {detail}{hint}",
         status_code=reply.status,
         detail=detail,
         correlation_id=known,
