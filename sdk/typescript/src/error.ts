@@ -1,7 +1,7 @@
 /** Kinds of errors; they are those of the Go client. */
 export type ErrorKind =
   | "unreachable" | "malformed" | "invalid" | "unauthorized" | "forbidden" | "not_found"
-  | "timeout" | "conflict" | "rate_limited" | "unavailable" | "server";
+  | "timeout" | "conflict" | "rate_limited" | "unavailable" | "server" | "unsupported";
 
 /** One thing that is wrong with a request (422). */
 export interface Problem { type: string; loc: (string | number)[]; msg: string }

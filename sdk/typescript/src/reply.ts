@@ -120,6 +120,9 @@ export class Reply {
     }
     const { detail, correlation_id } = await this.said();
     if (typeof correlation_id === "string" && correlation_id) facts.correlationId = correlation_id;
+    if (!correlation_id && (this.status === 404 && detail === "Not Found" || this.status === 405 && detail === "Method Not Allowed")) {
+      return new TakoError("unsupported", `${detail}: ${this.url} does not know this call; it may be of another version`, facts);
+    }
     const kind = kindOf(this.status);
     if (typeof detail === "string" && detail) return new TakoError(kind, detail, facts);
     const problems = Array.isArray(detail) ? detail.filter(isProblem) : [];
