@@ -130,6 +130,8 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 		return r.valid(ctx, s.text)
 	case "python":
 		return r.program(ctx, s, "snippet.py", "/usr/bin/python3")
+	case "ts":
+		return r.printed(ctx, s, "node", compiled(r.t, takotest.Root(r.t), r.here(s.text)))
 	case "sh":
 		return r.spelled(ctx, s.text)
 	case "ini":
@@ -146,7 +148,13 @@ func (r *reader) program(ctx context.Context, s snippet, name, interpreter strin
 	if err := os.WriteFile(file, []byte(r.here(s.text)), 0o600); err != nil {
 		return err
 	}
-	out, err := r.run(ctx, interpreter, file)
+	return r.printed(ctx, s, interpreter, file)
+}
+
+// printed runs the program of a snippet and holds what it prints against what the
+// document says.
+func (r *reader) printed(ctx context.Context, s snippet, name string, args ...string) error {
+	out, err := r.run(ctx, name, args...)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

@@ -1,6 +1,5 @@
 // Writes files into a folder and nowhere else. Names come from elsewhere.
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
 import { lstat, mkdir, open, realpath, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { UnsafePathError } from "./error.js";
@@ -21,8 +20,7 @@ export async function create(folder: string, name: string, chunks: AsyncIterable
   await mkdir(folder, { recursive: true });
   const directory = await inside(await realpath(folder), parts.slice(0, -1), name);
   const temporary = join(directory, `.tako-${randomBytes(8).toString("hex")}`);
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants;
-  const out = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666);
+  const out = await open(temporary, "wx"); // not what is there already, and no link
   try {
     try { for await (const chunk of chunks) await out.writeFile(chunk); } finally { await out.close(); }
     await rename(temporary, join(directory, parts.at(-1)!));

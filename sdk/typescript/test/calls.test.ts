@@ -60,6 +60,13 @@ test("patience with a server that ends streams ends", async (t) => {
   assert.ok(s.seen.length >= 4);
 });
 
+test("every event renews patience", async (t) => {
+  const one = (n: number, type = "stdout") => events(`id: ${n}\nevent: ${type}\ndata: {}\n\n`);
+  const s = await stub(t, ...[1, 2, 3, 4, 5, 6].map((n) => ({ ...one(n), cut: true })), one(7, "end")), got = [];
+  for await (const e of new Client(s.url).events("j", { patience: 1 })) got.push(e.id);
+  assert.deepEqual(got, ["1", "2", "3", "4", "5", "6", "7"]);
+});
+
 test("events over a restart of the server", async (t) => {
   const first = createServer((_, w) => {
     w.writeHead(200, { "Content-Type": "text/event-stream" });

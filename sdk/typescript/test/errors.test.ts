@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { Client, TakoError, type Options } from "../src/index.js";
@@ -132,4 +133,12 @@ test("a signal ends a call with its reason", async (t) => {
     setTimeout(() => ends.abort(reason), 50);
     await assert.rejects(called, reason);
   }
+});
+
+test("calls leave nothing at a signal", async (t) => {
+  const { signal } = new AbortController(), c = new Client((await stub(t, good, busy, good)).url, { retries: 0 });
+  await c.status("j", { signal });
+  await assert.rejects(c.status("j", { signal }));
+  await (await c.artifact("j", "a", { signal })).bytes();
+  assert.equal(getEventListeners(signal, "abort").length, 0);
 });

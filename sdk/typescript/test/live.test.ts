@@ -200,7 +200,7 @@ test("operating", async () => {
   await tako.deleteKey(key.id);
   assert.equal((await tako.dlqStats()).total, 0);
   assert.deepEqual((await tako.dlq({ limit: 5 })).items, []);
-  for (const call of [tako.deleteDlq(4711), tako.replayDlq(4711)]) await assert.rejects(call, { detail: "DLQ entry not found" });
+  for (const call of [() => tako.deleteDlq(4711), () => tako.replayDlq(4711)]) await assert.rejects(call, { detail: "DLQ entry not found" });
   assert.deepEqual((await tako.deliveries({ limit: 5 })).items, []);
 });
 

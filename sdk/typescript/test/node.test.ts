@@ -71,10 +71,11 @@ test("all files, or none where one leads out or they are too much", async (t) =>
   assert.equal(await readFile(join(folder, "d/b"), "utf8"), "def");
   const other = await temporary(t), s = await stub(t, list("a", "../b"));
   await assert.rejects(saveArtifacts(new Client(s.url), "j", other), UnsafePathError);
-  await assert.rejects(saveArtifacts(new Client((await stub(t, list("a", "b"))).url), "j", other, { maxBytes: 5 }), { kind: "invalid", message: /more than 5 bytes/ });
+  const much = await stub(t, list("a", "b"), file("abc"));
+  await assert.rejects(saveArtifacts(new Client(much.url), "j", other, { maxBytes: 5 }), { kind: "invalid", message: /more than 5 bytes/ });
   const longer = new Client((await stub(t, list("a"), file("much longer than it said"))).url);
   await assert.rejects(saveArtifacts(longer, "j", other, { maxBytes: 5 }), { kind: "invalid" });
-  assert.deepEqual([await readdir(other), s.seen.length], [[], 1]);
+  assert.deepEqual([await readdir(other), s.seen.length, much.seen.length], [[], 1, 1]);
 });
 
 test("all files as an archive", async (t) => {
