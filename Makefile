@@ -30,7 +30,7 @@ build: ## build bin/tako, one static binary, and bin/tako-vm, a link to it
 
 .PHONY: test
 test: ## set up what is missing, lint, and run every test with the race detector
-	@scripts/setup.sh go certs cc python3 node npm numpy pandas httpx postgres curl mmdebstrap
+	@scripts/setup.sh go certs cc python3 node npm numpy pandas httpx requests postgres curl mmdebstrap
 	@for root in minimal data; do scripts/debian.sh $$root > /dev/null || [ $$? = 3 ] || exit 1; done # 3: it said what is missing
 	@$(MAKE) --no-print-directory build lint
 	@CGO_ENABLED=1 go test -race -run '^$$' ./... > /dev/null # compiles, two packages at a time
@@ -68,6 +68,9 @@ mutate: build ## remove each line of the spec builder and expect a test to fail
 generate: ## write the generated files again
 	@go test ./internal/engine/gvisor -run GuestFilter -update
 	@go test ./internal/api -run OpenAPIFile -update
+	@go test ./internal/api -run APIReference -update
+	@go test ./internal/cli -run CLIReference -update
+	@go test ./internal/config -run Reference -update
 	@go generate ./...
 
 .PHONY: clean

@@ -10,7 +10,7 @@ have() {
 	bubblewrap) command -v bwrap >/dev/null ;;
 	cc) command -v gcc >/dev/null && [ -e /usr/include/stdlib.h ] ;; # -race links with cgo
 	certs) [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki/tls/certs ] ;; # Go downloads modules
-	httpx) /usr/bin/python3 -c 'import httpx' 2>/dev/null ;; # tests of sdk/python
+	httpx | requests) /usr/bin/python3 -c "import $1" 2>/dev/null ;; # tests of sdk/python
 	numpy | pandas) python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null ;;
 	postgres) command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
@@ -23,7 +23,7 @@ packages() {
 	cc) echo gcc libc6-dev ;;
 	certs) echo ca-certificates ;;
 	node) echo nodejs ;;
-	httpx | numpy | pandas) echo "python3-$1" ;;
+	httpx | numpy | pandas | requests) echo "python3-$1" ;;
 	postgres) echo postgresql ;;
 	*) echo "$1" ;;
 	esac

@@ -18,10 +18,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Set, Tuple
 
 from . import _keeper
 from ._binary import find_tako
+from ._images import take_over
 from .client import TakoVM
 
 try:
@@ -57,6 +58,7 @@ class Child:
             raise
         self.client = TakoVM(url, api_key=key)
         self._types: Dict[str, Dict[str, Any]] = {}
+        self._images: Set[str] = set()
 
     def job_type(self, fields: Dict[str, Any]) -> str:
         """The name of a job type with these fields, which is made if need be. Names
@@ -68,19 +70,23 @@ class Child:
             self._types[name] = fields
         return name
 
+    def image(self, name: str, pull: bool) -> None:
+        """Has an image; what its name meant first holds to the end."""
+        if name not in self._images:
+            take_over(name, self._slot, pull)
+            self._images.add(name)
+
     def _start(self, settings: Dict[str, Any], key: str) -> "subprocess.Popen[bytes]":
         file = self._slot.with_suffix(".yaml")
         # JSON is YAML. The key is in the environment, which others cannot read.
         file.write_text(json.dumps({**_SETTINGS, **settings}), "utf-8")
         env = {
-            **os.environ,
+            **_environment(settings),
             "TAKO_VM_CONFIG": str(file),
             "TAKO_VM_DATA_DIR": str(self._slot),
             "TAKO_VM_API_AUTH_ENABLED": "true",
             "TAKO_VM_API_KEYS": key,
         }
-        for name in ("TAKO_VM_DATABASE_URL", "TAKO_VM_API_AUTH_HEADER"):
-            env.pop(name, None)
         command = [sys.executable, "-I", "-S", str(_keeper.__file__), find_tako(), "server", "--host", "127.0.0.1", "--port", "0"]
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
@@ -137,6 +143,25 @@ _SETTINGS: Dict[str, Any] = {
     "max_cpus": 16,
     "execution_record_ttl_days": 1,
 }
+
+
+# Of tako's variables these are about the machine. Others, which come before the
+# file, are about a server that is not this one: its database, files, limits.
+_KEPT = {
+    "TAKO_VM_SECURITY_MODE",
+    "TAKO_VM_CONTAINER_RUNTIME",
+    "TAKO_VM_ENABLE_SECCOMP",
+    "TAKO_VM_ENABLE_CAP_RESTRICTIONS",
+    "TAKO_VM_ENABLE_USERNS",
+    "TAKO_VM_DEPENDENCY_PROXY_URL",
+}
+
+
+def _environment(settings: Dict[str, Any]) -> Dict[str, str]:
+    """The process's own, without what would change the server's settings."""
+    said = {"TAKO_VM_" + name.upper() for name in settings}
+    kept = _KEPT - said
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith("TAKO_VM_")}
 
 
 def _slot() -> Tuple[Path, Optional[int]]:

@@ -27,9 +27,12 @@ class Sandbox:
     It needs the tako command (TAKO_BINARY, else on PATH) and Linux. One server
     is started for the process with its first run, listens on loopback to this
     process only, and ends with it. image is DEFAULT_IMAGE, this machine's own
-    Python, or a container image. package_dirs are directories of pure Python
-    modules. cache_scope and auto_build are accepted: packages are cached and
-    images fetched by tako's own rules.
+    Python, or an image that "tako env" has pulled, loaded or built for this user;
+    with auto_build one that is not here is pulled. Packages come from
+    package_index_url, by default PyPI, and before that from package_wheels_dir, a
+    directory; with package_offline from there alone. package_dirs are directories
+    of pure Python modules. cache_scope and enable_runtime_dependency_cache are
+    accepted: packages are cached by tako's own rules.
     """
 
     def __init__(
@@ -46,6 +49,10 @@ class Sandbox:
         auto_build: bool = True,
         startup_timeout: int = 120,
         cache_scope: str = "default",
+        *,
+        package_index_url: Optional[str] = None,
+        package_wheels_dir: Union[str, "os.PathLike[str]", None] = None,
+        package_offline: bool = False,
     ) -> None:
         self.image = image
         self.timeout = timeout
@@ -59,6 +66,9 @@ class Sandbox:
         self.auto_build = auto_build
         self.startup_timeout = startup_timeout
         self.cache_scope = cache_scope
+        self.package_index_url = package_index_url
+        self.package_wheels_dir = package_wheels_dir
+        self.package_offline = package_offline
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -80,7 +90,8 @@ class Sandbox:
         requirements: Optional[Sequence[str]] = None,
     ) -> SandboxResult:
         """Runs code. What it may not have, and code that fails, is a result, not
-        an exception; RuntimeError where there is no tako to run it."""
+        an exception; RuntimeError where there is no tako to run it, or no such
+        image."""
         seconds = self.timeout if timeout is None else timeout
         started = time.monotonic()
         try:
@@ -127,10 +138,9 @@ class Sandbox:
 
     def _ready(self) -> Tuple[Child, str]:
         """The process's server, and the job type there with this sandbox's limits."""
-        settings: Dict[str, Any] = {}
-        if self.dependency_proxy_url:
-            settings["dependency_proxy_url"] = self.dependency_proxy_url
-        server = child(settings)
+        server = child(self._settings())
+        if self.image != DEFAULT_IMAGE:
+            server.image(self.image, self.auto_build)
         fields = {
             "memory_limit": self.memory_limit,
             "cpu_limit": self.cpu_limit,
@@ -138,6 +148,22 @@ class Sandbox:
             "network_enabled": self.network_enabled,
         }
         return server, server.job_type(fields)
+
+    def _settings(self) -> Dict[str, Any]:
+        """What is a server's to know and not a job's: where packages come from."""
+        settings: Dict[str, Any] = {}
+        if self.dependency_proxy_url:
+            settings["dependency_proxy_url"] = self.dependency_proxy_url
+        if self.package_index_url:
+            settings["package_index_url"] = self.package_index_url
+        if self.package_wheels_dir is not None:
+            folder = Path(self.package_wheels_dir).absolute()
+            if not folder.is_dir():
+                raise ValueError(f"{str(folder)!r} of package_wheels_dir is no directory")
+            settings["package_wheels_dir"] = str(folder)
+        if self.package_offline:
+            settings["package_offline"] = True
+        return settings
 
     def _image(self) -> Optional[str]:
         return None if self.image == DEFAULT_IMAGE else self.image

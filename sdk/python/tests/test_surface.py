@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 
 import tako_vm
 from tako_vm import TakoVM
+from tako_vm.tools import Tools
 
 NONE = "None"
 JOB = "timeout=None, startup_timeout=None, job_type=None, requirements=None, idempotency_key=None, correlation_id=None"
@@ -137,13 +138,19 @@ class Document(unittest.TestCase):
         text = (Path(__file__).parents[3] / "docs" / "PYTHON.md").read_text("utf-8")
         return dict(re.findall(r"^\| `(\w+)(?:\(.*\))?` \|.*\| `(test_\w+\.\w+\.\w+)` \|$", text, re.MULTILINE))
 
+    def tools(self) -> Dict[str, str]:
+        text = (Path(__file__).parents[3] / "docs" / "PYTHON.md").read_text("utf-8")
+        return dict(re.findall(r"^\| `Tools\.(\w+)\(.*\)` \|.*\| `(test_\w+\.\w+\.\w+)` \|$", text, re.MULTILINE))
+
     def test_table_has_everything(self) -> None:
         rows = self.rows()
+        self.assertEqual(set(self.tools()), {n for n in dir(Tools) if not n.startswith("_")})
+        rows.pop("Tools")  # of a module of its own
         methods = {n for n in dir(TakoVM) if not n.startswith("_")}
         self.assertEqual(set(rows), set(tako_vm.__all__) | methods)
 
     def test_table_names_tests_that_there_are(self) -> None:
-        for name, test in self.rows().items():
+        for name, test in {**self.rows(), **self.tools()}.items():
             module, case, method = test.split(".")
             found = getattr(getattr(importlib.import_module("tests." + module), case), method, None)
             self.assertTrue(callable(found), (name, test))
