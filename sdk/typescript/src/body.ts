@@ -1,5 +1,5 @@
 import { invalid } from "./error.js";
-import { json, type Call } from "./http.js";
+import { json, type Body, type Call } from "./http.js";
 import type { ExecuteRequest, InputFile } from "./requests.js";
 
 /** What is sent as a file. */
@@ -9,7 +9,7 @@ export type Streamed = Content | AsyncIterable<Uint8Array>;
 
 const octets = { type: "application/octet-stream" };
 
-function blob(c: Content): Blob { return new Blob([c as BlobPart], octets); }
+function blob(c: Content): Blob { return new Blob([c], octets); }
 
 /** A call that posts a job: as a form where files go along. */
 export function jobCall(path: string, r: ExecuteRequest): Call {
@@ -35,7 +35,7 @@ export function withoutData(items: ExecuteRequest[]): void {
 }
 
 /** The body of an upload. */
-export function uploadOf(c: Streamed): { body: BodyInit; type?: string } {
+export function uploadOf(c: Streamed): { body: Body; type?: string } {
   if (typeof c === "string" || c instanceof Uint8Array || c instanceof Blob) {
     const form = new FormData();
     form.append("file", blob(c), "file");

@@ -23,7 +23,7 @@ export class Download implements AsyncIterable<Uint8Array> {
   /** All of it; at most 128 MiB. */
   async bytes(): Promise<Uint8Array> {
     const all = await this.reply.bytes(silence);
-    if (this.sha256) this.check(hex(await crypto.subtle.digest("SHA-256", all as BufferSource)));
+    if (this.sha256) this.check(hex(await crypto.subtle.digest("SHA-256", all)));
     return all;
   }
 

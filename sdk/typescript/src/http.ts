@@ -23,6 +23,8 @@ export interface CallOptions {
   correlationId?: string;
 }
 
+export type Body = string | FormData | ReadableStream<Uint8Array>;
+
 /** One operation of the API. */
 export interface Call {
   method: string;
@@ -31,7 +33,7 @@ export interface Call {
   headers?: Record<string, string>;
   body?: unknown; // sent as JSON
   /** A body of another type, made anew for each try. */
-  content?: () => { body: BodyInit; type?: string };
+  content?: () => { body: Body; type?: string };
   repeat?: boolean; // it may be sent again
   tries?: number; // in all, where that is less than the client's
   within?: number; // seconds; the client's where it is not said, 0 is no bound

@@ -38,7 +38,7 @@ export async function signWebhook(secret: string, body: Uint8Array | string, now
 }
 
 async function mac(secret: string, at: string, body: Uint8Array): Promise<string> {
-  const key = await crypto.subtle.importKey("raw", bytesOf(secret) as BufferSource, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const key = await crypto.subtle.importKey("raw", bytesOf(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   const before = bytesOf(`${at}.`), signed = new Uint8Array(before.length + body.length);
   signed.set(before);
   signed.set(body, before.length);
