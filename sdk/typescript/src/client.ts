@@ -8,8 +8,8 @@ import { TakoError } from "./error.js";
 import { events, type EventsOptions, type JobEvent } from "./events.js";
 import { Http, get, post, remove, type CallOptions, type Options } from "./http.js";
 import { artifactPath, path } from "./path.js";
-import type { BatchRequest, ExecuteRequest, ExecutionFilter, ForkRequest, PageOptions, RerunRequest } from "./requests.js";
-import { batchResults, iterBatchResults, result, wait, waitBatch, type WaitOptions } from "./waiting.js";
+import type { BatchRequest, ExecuteRequest, ExecutionFilter, ForkRequest, FullView, PageOptions, RerunRequest } from "./requests.js";
+import { batchResults, iterBatchResults, result, wait, waitBatch, type ResultsOptions, type WaitOptions } from "./waiting.js";
 
 const submits = 3;
 
@@ -62,7 +62,9 @@ export class Client extends AdminCalls {
   }
 
   /** A page of executions, newest first. */
-  async executions(f: ExecutionFilter = {}, o?: CallOptions): Promise<Page<ExecutionRecord>> {
+  async executions(f: ExecutionFilter & FullView, o?: CallOptions): Promise<Page<FullRecord>>;
+  async executions(f?: ExecutionFilter, o?: CallOptions): Promise<Page<ExecutionRecord>>;
+  async executions(f: ExecutionFilter & Partial<FullView> = {}, o?: CallOptions): Promise<Page<ExecutionRecord>> {
     const { labels = {}, ...rest } = f;
     return this.http.object(get("/executions", { ...rest, label: Object.entries(labels).map(([k, v]) => `${k}:${v}`) }), o);
   }
@@ -98,9 +100,13 @@ export class Client extends AdminCalls {
   /** Where a batch stands. */
   async batch(id: string, o?: CallOptions): Promise<Batch> { return this.http.object(get(path`/batches/${id}`), o); }
   /** A page of a batch's records, in the order of its items. */
-  async batchResults(id: string, o: PageOptions & CallOptions = {}): Promise<Page<ExecutionRecord>> { return batchResults(this.http, id, o); }
+  async batchResults(id: string, o: PageOptions & CallOptions & FullView): Promise<Page<FullRecord>>;
+  async batchResults(id: string, o?: PageOptions & CallOptions): Promise<Page<ExecutionRecord>>;
+  async batchResults(id: string, o: ResultsOptions = {}): Promise<Page<ExecutionRecord>> { return batchResults(this.http, id, o); }
   /** All of them, page by page. */
-  iterBatchResults(id: string, o: CallOptions = {}): AsyncGenerator<ExecutionRecord, void, undefined> {
+  iterBatchResults(id: string, o: CallOptions & FullView): AsyncGenerator<FullRecord, void, undefined>;
+  iterBatchResults(id: string, o?: CallOptions): AsyncGenerator<ExecutionRecord, void, undefined>;
+  iterBatchResults(id: string, o: CallOptions & Partial<FullView> = {}): AsyncGenerator<ExecutionRecord, void, undefined> {
     return iterBatchResults(this.http, id, o);
   }
   /** Waits for a batch's end, also over a restart of the server; "timeout" where it goes on after that time. */

@@ -126,6 +126,9 @@ export interface TypeLimits {
 /** A part of a list. */
 export interface PageOptions { limit?: number; offset?: number }
 
+/** Asks for records with everything that is known of each. */
+export interface FullView { view: "full" }
+
 /** Which executions; what is left out chooses all. */
 export interface ExecutionFilter extends PageOptions {
   status?: string;

@@ -3,7 +3,7 @@ import { TakoError } from "./error.js";
 import { get, type CallOptions, type Http } from "./http.js";
 import { path } from "./path.js";
 import { Patience, now, sleep } from "./pause.js";
-import type { PageOptions } from "./requests.js";
+import type { FullView, PageOptions } from "./requests.js";
 
 export interface WaitOptions extends CallOptions {
   /** How many seconds to wait at most: as long as it takes by default. */
@@ -63,12 +63,14 @@ async function orPause(e: unknown, patience: Patience, signal?: AbortSignal): Pr
 
 function is(e: unknown, kind: TakoError["kind"]): boolean { return e instanceof TakoError && e.kind === kind; }
 
-export function batchResults(http: Http, id: string, o: PageOptions & CallOptions): Promise<Page<ExecutionRecord>> {
-  return http.object(get(path`/batches/${id}/results`, { limit: o.limit, offset: o.offset }), o);
+export type ResultsOptions = PageOptions & CallOptions & Partial<FullView>;
+
+export function batchResults(http: Http, id: string, o: ResultsOptions): Promise<Page<ExecutionRecord>> {
+  return http.object(get(path`/batches/${id}/results`, { limit: o.limit, offset: o.offset, view: o.view }), o);
 }
 
 /** All records of a batch, in the order of its items. */
-export async function* iterBatchResults(http: Http, id: string, o: CallOptions): AsyncGenerator<ExecutionRecord, void, undefined> {
+export async function* iterBatchResults(http: Http, id: string, o: ResultsOptions): AsyncGenerator<ExecutionRecord, void, undefined> {
   for (let offset = 0; ;) {
     const { items, has_more } = await batchResults(http, id, { ...o, limit: page, offset });
     yield* items;

@@ -47,6 +47,7 @@ test("the life of a job", async () => {
   assert.equal((await tako.diff(job, forked.job_id)).identical, false);
   assert.equal((await tako.execution(job)).execution_id, job);
   assert.ok((await tako.executions({ labels: { of: "typescript" }, limit: 2 })).count >= 1);
+  assert.ok((await tako.executions({ limit: 5, view: "full" })).items.every((r) => r.ended_by !== undefined));
   await tako.deleteJob(forked.job_id);
   await assert.rejects(tako.status(forked.job_id), { kind: "not_found", status: 404, detail: "Job not found" });
 });
@@ -149,6 +150,8 @@ test("batches", async () => {
   assert.deepEqual([done.status, done.counts], ["finished", { succeeded: 5 }]);
   assert.deepEqual((await all(tako.iterBatchResults(batch))).map((r) => r.stdout), ["0\n", "1\n", "2\n", "3\n", "4\n"]);
   assert.deepEqual((await tako.batchResults(batch, { limit: 2, offset: 1 })).items.map((r) => r.stdout), ["1\n", "2\n"]);
+  for await (const r of tako.iterBatchResults(batch, { view: "full" })) assert.equal(r.batch_id, batch);
+  assert.equal((await tako.batchResults(batch, { view: "full", limit: 1 })).items[0].batch_id, batch);
 });
 
 test("a batch that is cancelled", async () => {
