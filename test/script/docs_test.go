@@ -130,6 +130,8 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 		return r.valid(ctx, s.text)
 	case "python":
 		return r.program(ctx, s, "snippet.py", "/usr/bin/python3")
+	case "ts":
+		return r.printed(ctx, s, "node", compiled(r.t, takotest.Root(r.t), r.here(s.text)))
 	case "go":
 		return r.program(ctx, s, "snippet.go", "")
 	case "sh":
@@ -157,6 +159,12 @@ func (r *reader) program(ctx context.Context, s snippet, name, interpreter strin
 		}
 		args = []string{binary}
 	}
+	return r.printed(ctx, s, args...)
+}
+
+// printed runs the program of a snippet and holds what it prints against what the
+// document says.
+func (r *reader) printed(ctx context.Context, s snippet, args ...string) error {
 	out, err := r.run(ctx, args[0], args[1:]...)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
