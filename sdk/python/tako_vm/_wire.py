@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import uuid
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,11 @@ Plan = Generator[Any, Any, T]
 RETRIES = 3
 BACKOFF = 0.5  # seconds, doubled with each repetition
 MAX_PAUSE = 30.0  # a server that asks for a longer pause gets no repetition
+LONGEST = 1 << 30  # seconds: what is more than time has
+MAX_ANSWER = 128 << 20  # bytes of an answer that is read whole, and of one that is an error
+MAX_ERROR = 1 << 20
+# What may be decoded: at most a thousandfold comes out, and once.
+ENCODINGS = ("", "identity", "gzip", "deflate")
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
@@ -51,6 +57,7 @@ class Call:
     read: Optional[float] = None
     correlation_id: Optional[str] = None
     repeat: bool = False
+    most: int = MAX_ANSWER  # bytes of the answer
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Ready:
 
     call: Call
     url: str
-    headers: List[Tuple[bytes, bytes]]
+    headers: List[Tuple[bytes, bytes]] = field(repr=False)  # the key is among them
     content: Optional[bytes]
     timeout: httpx.Timeout
     correlation_id: str
@@ -102,12 +109,44 @@ class Emit:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. stream is set where its body is still to be read."""
+    """An answer. stream is set where its body is still to be read; wrong says why it
+    is not read."""
 
     status: int
     headers: httpx.Headers
     content: bytes
     stream: Any = None
+    wrong: str = ""
+
+
+class Body:
+    """An answer that is read whole, unless it is too much."""
+
+    def __init__(self, response: Any, most: int) -> None:
+        self._response = response
+        self._error = not response.is_success
+        self._left = MAX_ERROR if self._error else most
+        self._chunks: List[bytes] = []
+        self.wrong = encoded(response)
+        self._most = most
+
+    def add(self, chunk: bytes) -> bool:
+        """Takes a part and answers whether to read on. Errors are cut."""
+        self._chunks.append(chunk[: self._left])
+        self._left -= len(chunk)
+        if self._left < 0 and not self._error:
+            self.wrong = f"it is longer than {self._most >> 20} MiB"
+        return self._left >= 0
+
+    def reply(self) -> Reply:
+        """What was read."""
+        return Reply(self._response.status_code, self._response.headers, b"".join(self._chunks), wrong=self.wrong)
+
+
+def encoded(response: Any) -> str:
+    """Why a body is not decoded; nothing where it is."""
+    encoding: str = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if encoding in ENCODINGS else f"it is encoded as {encoding!r}, which was not asked for"
 
 
 class Wire:
@@ -126,7 +165,8 @@ class Wire:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.correlation_id = correlation_id
-        self.headers: Dict[str, str] = {"User-Agent": f"tako-vm-python/{__version__}", "Accept": "*/*"}
+        agent = f"tako-vm-python/{__version__}"
+        self.headers: Dict[str, str] = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
         if api_key:
             self.headers["Authorization"] = "Bearer " + api_key.strip()
         self.own = dict(headers or {})
@@ -160,11 +200,14 @@ class Wire:
                 sent = value
         url = self.base_url + call.path
         if call.query:
-            url += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in call.query)
+            url += "?" + "&".join(f"{quoted(name)}={quoted(value)}" for name, value in call.query)
         read = self.timeout + 10 if call.read is None else call.read
         timeout = httpx.Timeout(read, connect=self.connect_timeout, pool=None)
-        encoded = [(n.encode("utf-8"), v.encode("utf-8")) for n, v in headers.items()]
-        return Ready(call, url, encoded, content, timeout, sent)
+        try:
+            named = [(n.encode("utf-8"), v.encode("utf-8")) for n, v in headers.items()]
+        except UnicodeEncodeError as e:
+            raise ValidationError("a header cannot be written as UTF-8") from e  # not which text: it may be the key
+        return Ready(call, url, named, content, timeout, sent)
 
     def fetch(self, call: Call) -> Plan[Reply]:
         """Makes a call until it goes well or cannot be repeated."""
@@ -188,6 +231,8 @@ class Wire:
             except FAILURES as e:
                 error, cause = self.failed(e, ready.correlation_id), e
             else:
+                if reply.wrong:
+                    raise malformed(reply, call, reply.wrong)
                 if 200 <= reply.status < 300:
                     return reply
                 error = failure(reply, ready)
@@ -225,7 +270,11 @@ class Wire:
 
 
 def _base(url: str) -> str:
-    u = urlsplit(url)
+    try:
+        u = urlsplit(url)
+        u.port  # noqa: B018 -- says when it is none
+    except ValueError as e:
+        raise ValidationError("the server's URL is not a URL") from e  # it may have a password
     if u.scheme not in ("http", "https") or not u.hostname or u.query or u.fragment:
         raise ValidationError("the server's URL does not look like http://localhost:8000")
     return url.rstrip("/")
@@ -293,15 +342,21 @@ def _retry_after(text: Optional[str]) -> Optional[float]:
     """The header: seconds or a date."""
     if not text:
         return None
-    try:
-        return max(0.0, float(int(text)))
-    except ValueError:
-        pass
+    if re.fullmatch(r"-?[0-9]+", text, re.ASCII):
+        return float(min(max(int(text[:12]), 0), LONGEST))
     try:
         at = parsedate_to_datetime(text)
-        return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
-    except (TypeError, ValueError):
+        return min(max(0.0, (at - datetime.now(timezone.utc)).total_seconds()), float(LONGEST))
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
+
+
+def quoted(text: str) -> str:
+    """A text as one part of a URL."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as e:
+        raise ValidationError(f"{text!r} cannot be written as UTF-8") from e
 
 
 def path(*parts: str) -> str:
@@ -315,7 +370,7 @@ def path(*parts: str) -> str:
         if not isinstance(part, str) or not part.strip("."):
             # Empty parts and dots would make another path of it on the way.
             raise ValidationError(f"{part!r} is no id and no name")
-        out.append(quote(part, safe=""))
+        out.append(quoted(part))
     return "".join(out)
 
 
