@@ -85,13 +85,16 @@ func (t *tools) readArtifact(ctx context.Context, _ *sdk.CallToolRequest, in rea
 		return nil, nil, err
 	}
 	image := isImage(from.ContentType) && in.Offset == 0 && in.Limit == 0 && from.Size <= maxImage
-	if most := int64(maxRead); !image {
+	full := maxImage // what is answered where the file goes on
+	if !image {
+		full = maxRead
 		if in.Limit > 0 {
-			most = min(in.Limit, maxRead)
+			full = int(min(in.Limit, maxRead))
 		}
-		data = data[:min(most, int64(len(data)))]
+		data = data[:min(full, len(data))]
 	}
-	out := &readOutput{in.Name, from.Size, from.ContentType, in.Offset, len(data), in.Offset+int64(len(data)) < from.Size}
+	more := in.Offset+int64(len(data)) < from.Size || from.Size < 0 && len(data) == full
+	out := &readOutput{in.Name, from.Size, from.ContentType, in.Offset, len(data), more}
 	var content sdk.Content
 	switch {
 	case image:

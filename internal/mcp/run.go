@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -49,7 +50,7 @@ func (t *tools) addRunning(s *sdk.Server) {
 	sdk.AddTool(s, &sdk.Tool{Name: "run_code", Description: "Run code in a fresh sandbox and wait for its end."},
 		func(ctx context.Context, req *sdk.CallToolRequest, in runInput) (*sdk.CallToolResult, *execution, error) {
 			return t.run(ctx, req, func(ctx context.Context) (*tako.Submitted, error) {
-				r, err := in.request()
+				r, err := in.request(req.Params.Arguments)
 				if err != nil {
 					return nil, err
 				}
@@ -78,14 +79,18 @@ func seconds(n int) *int {
 	return &n
 }
 
-func (in *runInput) request() (tako.ExecuteRequest, error) {
+// request is what is asked for. arguments are the same as they came: in has numbers
+// as float64.
+func (in *runInput) request(arguments json.RawMessage) (tako.ExecuteRequest, error) {
 	r := tako.ExecuteRequest{Code: in.Code, Language: in.Language, JobType: in.JobType, Requirements: in.Requirements, Timeout: seconds(in.Timeout)}
 	if in.InputData != nil {
-		data, err := json.Marshal(in.InputData)
-		if err != nil {
+		var exact struct {
+			InputData json.RawMessage `json:"input_data"`
+		}
+		if err := json.Unmarshal(arguments, &exact); err != nil {
 			return r, err
 		}
-		r.InputData = data
+		r.InputData = exact.InputData
 	}
 	if in.Network != nil {
 		r.Network = &tako.NetworkRequest{Mode: in.Network.Mode, Allow: in.Network.Allow}
@@ -143,7 +148,7 @@ func (t *tools) follow(ctx context.Context, req *sdk.CallToolRequest, id string)
 func saying(e tako.Event) string {
 	if e.Type == tako.EventStdout || e.Type == tako.EventStderr {
 		if b, err := e.Bytes(); err == nil {
-			text, _ := cut(strings.ToValidUTF8(string(b), "\uFFFD"), maxProgress)
+			text, _ := cut(printable(string(b)), maxProgress)
 			return text
 		}
 	}
@@ -151,4 +156,15 @@ func saying(e tako.Event) string {
 		return string(s)
 	}
 	return string(e.Type)
+}
+
+// printable is what a program wrote, as a line that tells of progress may have it:
+// it may not drive the terminal that shows it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
 }

@@ -127,7 +127,7 @@ func FuzzShow(f *testing.F) {
 func TestRequestKeepsFiles(t *testing.T) {
 	text, bytes := "a", base64.StdEncoding.EncodeToString([]byte{0, 0xff})
 	in := runInput{Code: "x", Files: []fileInput{{Path: "a", Content: &text}, {Path: "../b", Base64: &bytes}}, Network: &networkInput{Mode: "none"}}
-	r, err := in.request()
+	r, err := in.request(json.RawMessage(`{}`))
 	if err != nil || len(r.Files) != 2 || *r.Files[0].Text != "a" || *r.Files[1].Content != bytes || r.Files[1].Path != "../b" || r.Network.Mode != "none" || r.Timeout != nil {
 		t.Errorf("%+v, %v", r, err)
 	}

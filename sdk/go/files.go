@@ -40,7 +40,7 @@ func (c *Client) OpenArtifact(ctx context.Context, id, name string) (*ArtifactRe
 		return nil, err
 	}
 	return &ArtifactReader{Name: name, Size: a.ContentLength, ContentType: a.Header.Get("Content-Type"),
-		SHA256: strings.Trim(a.Header.Get("ETag"), `"`), body: a, sum: sha256.New()}, nil
+		SHA256: strings.Trim(a.Header.Get("ETag"), `"`), body: a, from: a.living(), sum: sha256.New()}, nil
 }
 
 // ArtifactReader reads a file that a job left.
@@ -51,12 +51,13 @@ type ArtifactReader struct {
 	ContentType string
 
 	body *answer
+	from io.Reader
 	sum  hash.Hash
 }
 
 // Read reads on. The file's digest is checked at its end.
 func (r *ArtifactReader) Read(p []byte) (int, error) {
-	n, err := r.body.Body.Read(p)
+	n, err := r.from.Read(p)
 	r.sum.Write(p[:n])
 	switch {
 	case err == nil:
@@ -124,14 +125,17 @@ func (c *Client) reader(ctx context.Context, q call) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plainReader{a}, nil
+	return &plainReader{a, a.living()}, nil
 }
 
 // plainReader has errors of its own for an answer that breaks off.
-type plainReader struct{ body *answer }
+type plainReader struct {
+	body *answer
+	from io.Reader
+}
 
 func (r *plainReader) Read(p []byte) (int, error) {
-	n, err := r.body.Body.Read(p)
+	n, err := r.from.Read(p)
 	if err != nil && err != io.EOF {
 		err = r.body.cut(err)
 	}
@@ -139,11 +143,3 @@ func (r *plainReader) Read(p []byte) (int, error) {
 }
 
 func (r *plainReader) Close() error { return r.body.Close() }
-
-// cut is the error of an answer that breaks off.
-func (a *answer) cut(err error) error {
-	if a.ctx.Err() != nil {
-		return fmt.Errorf("reading %s: %w", a.url, a.ctx.Err())
-	}
-	return &Error{Detail: fmt.Sprintf("the answer of %s broke off: %v", a.url, err), kind: ErrUnreachable, cause: err}
-}
