@@ -162,13 +162,22 @@ def answer(wire: Wire, name: str, values: Mapping[str, Any], job_type: Optional[
         return failed(e)
     except ValidationError as e:
         return failed(e)
+    except MalformedResponseError as e:
+        if isinstance(e.__cause__, RecursionError):  # what the program left is: another one can be written
+            return failed(e)
+        raise
 
 
 def failed(e: Exception) -> str:
     """An error in words for the model."""
     problems = e.problems if isinstance(e, ClientError) else []
     said = [f"{'.'.join(str(at) for at in _list(p.get('loc'))[1:])}: {p.get('msg')}" for p in problems]
-    return "Error: " + ("; ".join(said) or getattr(e, "detail", None) or str(e))
+    return _sendable("Error: " + ("; ".join(said) or getattr(e, "detail", None) or str(e)))
+
+
+def _sendable(text: str) -> str:
+    """Text that can be sent on: JSON may have halves of characters, and UTF-8 not."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _run(wire: Wire, values: Mapping[str, Any], job_type: Optional[str]) -> Plan[str]:
@@ -203,7 +212,7 @@ def _file(given: Mapping[str, str]) -> InputFile:
 def _look(wire: Wire, id: str) -> Plan[str]:
     record = yield from wire.object(get(path("/executions/", id), query(view="full")))
     try:
-        return json.dumps(shown(record), ensure_ascii=False)
+        return _sendable(json.dumps(shown(record), ensure_ascii=False))
     except RecursionError as e:  # what was nested just deep enough to be read
         raise MalformedResponseError(f"the record of the execution {id} is nested too deep") from e
 

@@ -292,7 +292,9 @@ def decode(reply: Reply, call: Call) -> Any:
     """The JSON of an answer."""
     try:
         return json.loads(reply.content)
-    except (ValueError, RecursionError) as e:
+    except RecursionError as e:
+        raise malformed(reply, call, "it is nested too deep") from e
+    except ValueError as e:
         kind = reply.headers.get("Content-Type") or "of no type"
         raise malformed(reply, call, f"it is {kind} and not JSON") from e
 

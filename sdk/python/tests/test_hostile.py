@@ -223,6 +223,16 @@ class Model(StubCase):
         self.assertEqual((text["stdout"], text["artifacts"], text["output"]), ("", [{"name": "a"}], 2))
         self.assertIn('"artifacts": []', Tools(c).call("get_execution", {"execution_id": "a"}))
 
+    def test_outputs_that_cannot_be_sent_on(self) -> None:
+        half = Answer(200, b'{"output": {"\\ud800": "\\udfff"}, "artifacts": []}')
+        said = Answer(404, b'{"detail": "\\ud800"}')
+        deep = Answer(200, b'{"success": true, "output": ' + DEEP + b"}")
+        _, c = self.serve(half, said, deep)
+        for _ in range(2):
+            Tools(c).call("get_execution", {"execution_id": "a"}).encode("utf-8")
+        text = Tools(c).call("run_code", {"code": "x", "timeout": 1})
+        self.assertRegex(text, "^Error: .* nested too deep$")
+
     def test_an_offset_costs_nothing(self) -> None:
         taken: List[int] = []
 
