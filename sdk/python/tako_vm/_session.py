@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Protocol, Tupl
 
 import httpx
 
+from ._body import encoded
 from ._version import __version__
-from ._wire import encoded
 
 __all__ = ["Session", "SessionTransport", "through"]
 

@@ -10,12 +10,13 @@ from typing import Any, Iterator, List, Mapping, Optional, Type, TypeVar, Union
 
 import httpx
 
+from ._body import Body, Reply, encoded
 from ._methods.admin import Admin
 from ._methods.batches import Batches
 from ._methods.jobs import Jobs
 from ._methods.output import Output
 from ._session import Session, through
-from ._wire import FAILURES, Body, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, encoded, tls
+from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
 from .errors import ValidationError
 
 __all__ = ["TakoVM"]

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List, Optional, Tuple, Union
 
+from .._body import Reply
 from .._folder import Folder, parts_of
-from .._wire import FAILURES, Call, Close, Plan, Read, Reply, Wire, get, malformed, path, quoted
+from .._wire import FAILURES, Call, Close, Plan, Read, Wire, get, malformed, path, quoted
 from ..archives import extract_zip
 from ..errors import TakoVMError, UnsafePathError, ValidationError
 

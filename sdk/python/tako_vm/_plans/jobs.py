@@ -9,8 +9,9 @@ import uuid
 from dataclasses import replace
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from .._body import Reply
 from .._typed import typed
-from .._wire import Call, Pause, Plan, Reply, Wire, decode, get, malformed, path, query
+from .._wire import Call, Pause, Plan, Wire, decode, get, malformed, path, query
 from ..errors import APIError, ClientError, SDKExecutionError, ServerError, TakoVMError, TransportError, ValidationError
 from ..requests import JobRequest
 from ..results import ExecutionResult

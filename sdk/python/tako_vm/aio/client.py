@@ -10,7 +10,8 @@ from typing import Any, AsyncIterator, List, Mapping, Optional, Type, TypeVar
 
 import httpx
 
-from .._wire import FAILURES, Body, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, encoded, tls
+from .._body import Body, Reply, encoded
+from .._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
 from ..client import DEFAULT_URL, request
 from ._admin import Admin
 from ._batches import Batches
