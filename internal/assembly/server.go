@@ -36,6 +36,11 @@ const drain = 30 * time.Second
 // Serve runs a server until ctx ends. Whatever is wrong with the configuration
 // is said before anything is touched.
 func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) error {
+	if cfg.ServerSocket != "" {
+		own := *cfg
+		own.ServerHost = "localhost" // as clients of a socket have it
+		cfg = &own
+	}
 	if err := server.CheckBind(cfg.ServerHost, cfg.APIAuthEnabled, cfg.AllowUnauthenticated); err != nil {
 		return err
 	}
@@ -138,6 +143,9 @@ func certificate(cfg *config.Config) (*tls.Certificate, error) {
 }
 
 func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
+	if cfg.ServerSocket != "" {
+		return server.ListenSocket(ctx, cfg.ServerSocket)
+	}
 	// An IPv6 address may come in the brackets that it has in a URL.
 	host := strings.TrimSuffix(strings.TrimPrefix(cfg.ServerHost, "["), "]")
 	address := net.JoinHostPort(host, strconv.Itoa(cfg.ServerPort))

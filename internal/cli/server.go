@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -34,12 +35,13 @@ lost by that, either.
 
     tako server                                       http://localhost:8000
     tako server --port 9000 --config tako_vm.yaml
+    tako server --socket /run/tako.sock               for this user alone
     tako server --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem    needs API keys`
 
 type serverOptions struct {
-	host, cert, key, database string
-	port, workers             int
-	reload, noPostgres        bool
+	host, socket, cert, key, database string
+	port, workers                     int
+	reload, noPostgres                bool
 }
 
 func (a *app) newServerCommand() *cobra.Command {
@@ -60,6 +62,11 @@ func (a *app) newServerCommand() *cobra.Command {
 			if cmd.Flags().Changed("host") {
 				cfg.ServerHost = o.host
 			}
+			if cmd.Flags().Changed("socket") {
+				if cfg.ServerSocket, err = filepath.Abs(o.socket); err != nil {
+					return usageError("--socket %s: %v", o.socket, err)
+				}
+			}
 			if cmd.Flags().Changed("database-url") {
 				cfg.DatabaseURL = config.Secret(o.database)
 			}
@@ -78,6 +85,7 @@ func (a *app) newServerCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default 127.0.0.1, or server_host)")
 	f.IntVar(&o.port, "port", 0, "TCP `port` to listen on, 0 for any (default 8000, or server_port)")
+	f.StringVar(&o.socket, "socket", "", "Unix socket at `path` to listen on instead of TCP; only this user can connect\n(default none, or server_socket); clients name it as unix:///path")
 	f.StringVar(&o.database, "database-url", "", "keep records and queue in PostgreSQL, at the `URL` postgres://user@host/name; take a password\nfrom TAKO_VM_DATABASE_URL or ~/.pgpass, because flags are seen by everybody")
 	f.StringVar(&o.cert, "tls-cert", "", "serve TLS with the certificate in `file` (PEM; default none: plain HTTP)")
 	f.StringVar(&o.key, "tls-key", "", "its private key, in `file` (PEM)")
@@ -123,6 +131,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o *serverOptions) e
 		Ready: func(addr net.Addr) {
 			for _, w := range cfg.Warnings() {
 				log.Warn(w)
+			}
+			if addr.Network() == "unix" {
+				scheme = "unix"
 			}
 			fmt.Fprintf(a.streams.Err, "tako: listening on %s://%s\n", scheme, addr)
 		},

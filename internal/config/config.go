@@ -8,6 +8,7 @@ type Config struct {
 
 	LogFormat                 string // text or json
 	ServerHost                string
+	ServerSocket              string
 	ServerPort                int
 	AllowUnauthenticated      bool // allow_unauthenticated_network_access
 	APIMaxPayloadBytes        int64

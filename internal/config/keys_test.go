@@ -31,6 +31,7 @@ func configSamples() map[string]sample {
 		"log_format":                           {list("text", "JSON"), list("xml", "")},
 		"server_host":                          {list("127.0.0.1", "localhost", `"::1"`, `"[::1]"`, "127.9.9.9"), list(`""`, "0.0.0.0", `"a b"`, "127.evil.example", "5")},
 		"server_port":                          {list("1", "65535", `"8000"`, "8000.0"), list("0", "65536", "-1", "80.5", "http", "99999999999999999999")},
+		"server_socket":                        {list("/run/tako.sock", "null"), list("tako.sock", `"/a\0"`, "/"+strings.Repeat("x", 88))},
 		"api_max_payload_bytes":                {list("1024", "104857600"), list("1023", "104857601", "2m")},
 		"api_max_upload_bytes":                 {list("1024", "10737418240"), list("1023", "10737418241")},
 		"api_keys":                             {list("[]", "["+long+"]", "["+long+", "+long[:5]+"xxxxxxxxxxxxxxxx\"]"), list(long, "[short]", "["+long+","+long+"]", `["0123456789\nabcdef"]`, `["0123456789\0abcdef"]`, "[null]", "[1234567890123456]", "")},

@@ -171,6 +171,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		"TAKO_VM_CONTAINER_RUNTIME":    {"RUNSC", `"runsc"`},
 		"TAKO_VM_SECURITY_MODE":        {"Permissive", `"permissive"`},
 		"TAKO_VM_BLOB_URL":             {"s3://b/p", `"s3://b/p"`},
+		"TAKO_VM_SERVER_SOCKET":        {"/run/tako.sock", `"/run/tako.sock"`},
 		"TAKO_VM_OTLP_ENDPOINT":        {"http://c:4318", `"http://c:4318"`},
 		"TAKO_VM_WEBHOOK_SECRET":       {"0123456789abcdef", `"***"`},
 	}

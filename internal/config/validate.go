@@ -56,7 +56,10 @@ func (c *Config) checkTogether() Problems {
 	for i, t := range c.JobTypes {
 		atMost(t.Timeout, fmt.Sprintf("job_types[%d].timeout", i), c.MaxTimeout, "max_timeout")
 	}
-	if !IsLoopback(c.ServerHost) && !c.APIAuthEnabled && !c.AllowUnauthenticated {
+	if c.ServerSocket != "" && c.TLSCertFile != "" {
+		found = append(found, problem("server_socket", "is not served with TLS; remove it, or tls_cert_file and tls_key_file")...)
+	}
+	if c.exposed() && !c.AllowUnauthenticated {
 		found = append(found, problem("server_host", "is reachable from the network without authentication; "+
 			"set api_auth_enabled: true, or allow_unauthenticated_network_access: true if something else keeps strangers out")...)
 	}
@@ -65,6 +68,12 @@ func (c *Config) checkTogether() Problems {
 			"remove the key or set it to runsc, and code runs in gVisor, which needs no installation")...)
 	}
 	return found
+}
+
+// exposed reports a server that others than this machine's users can call
+// without a key.
+func (c *Config) exposed() bool {
+	return c.ServerSocket == "" && !IsLoopback(c.ServerHost) && !c.APIAuthEnabled
 }
 
 // IsLoopback reports whether host is only reachable from this machine:
@@ -89,7 +98,7 @@ func (c *Config) Warnings() []string {
 	if c.SecurityMode == Permissive {
 		list = append(list, "security_mode permissive: a limit that this host cannot enforce is noted in the record, and the job runs")
 	}
-	if !IsLoopback(c.ServerHost) && !c.APIAuthEnabled {
+	if c.exposed() {
 		list = append(list, "server_host: anyone who reaches this address can run code; there is no authentication")
 	}
 	var idle []string

@@ -1,6 +1,7 @@
 package tako
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -50,11 +51,13 @@ type Options struct {
 // Client talks to one server. It may be used by many goroutines at once.
 type Client struct {
 	base    *url.URL
+	shown   string // base as it was given
 	options Options
 	http    *http.Client
 }
 
-// New makes a client of the server at baseURL, such as "http://localhost:8000".
+// New makes a client of the server at baseURL, such as "http://localhost:8000",
+// or "unix:///run/tako.sock" for one that listens on a Unix socket.
 // Nothing is sent before the first call.
 func New(baseURL string, o Options) (*Client, error) {
 	base, err := parseBase(baseURL)
@@ -76,16 +79,34 @@ func New(baseURL string, o Options) (*Client, error) {
 	if o.UserAgent == "" {
 		o.UserAgent = "tako-go"
 	}
-	return &Client{base: base, options: o, http: httpClient(o.HTTPClient)}, nil
+	c := &Client{base: base, options: o, shown: base.Redacted()}
+	if base.Scheme == "unix" {
+		if o.HTTPClient != nil {
+			return nil, errors.New("a server on a Unix socket is talked to without another HTTP client")
+		}
+		path := base.Path
+		c.http = httpClient(&http.Client{Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", path)
+			},
+		}})
+		c.base = &url.URL{Scheme: "http", Host: "localhost"}
+		return c, nil
+	}
+	c.http = httpClient(o.HTTPClient)
+	return c, nil
 }
 
 // URL is the server's, without a password.
-func (c *Client) URL() string { return c.base.Redacted() }
+func (c *Client) URL() string { return c.shown }
 
 func parseBase(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("the server's URL is not a URL") // the error has it in full, with a password
+	}
+	if u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/") && u.RawQuery == "" && u.Fragment == "" {
+		return u, nil
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("the server's URL %q does not look like http://localhost:8000", u.Redacted())

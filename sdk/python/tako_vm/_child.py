@@ -1,8 +1,7 @@
 """A server of this process's own, for library mode.
 
 There is one for each set of settings that a server has and a job has not, which
-is mostly one. It listens on loopback, on a port that the system chooses, and
-answers to a key that only this process has. Its data directory is one of a few
+is mostly one. It listens on a Unix socket that only this user can connect to. Its data directory is one of a few
 below the user's cache, so that what was packed once is there the next time.
 """
 
@@ -12,18 +11,18 @@ import atexit
 import hashlib
 import json
 import os
-import secrets
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Set, Tuple
 
-import httpx
-
 from . import _keeper
+from ._address import of_socket
 from ._binary import find_tako
 from ._images import take_over
 from .client import TakoVM
@@ -34,6 +33,7 @@ except ImportError:  # a platform without sandboxes
     fcntl = None  # type: ignore[assignment]
 
 SLOTS = 64
+MAX_SOCKET = 88  # bytes of a path that a server takes
 START = 120.0  # seconds; the first start packs this machine's Python
 _LISTENING = "tako: listening on "
 
@@ -48,20 +48,19 @@ class Child:
         # process was killed, would kill it before it has cleaned up.
         self._log = self._slot.with_suffix(".log")
         self._stopped = False
-        key = secrets.token_urlsafe(32)
+        self._short: Optional[str] = None
         try:
-            self._process = self._start(settings, key)
+            self._socket = self._place()
+            self._process = self._start(settings)
             try:
-                url = self._listening()
+                self._listening()
             except BaseException:
                 self._end()
                 raise
         except BaseException:
             self._release()
             raise
-        # A proxy of the environment would be told the key, and cannot reach this.
-        self._http = httpx.Client(trust_env=False)
-        self.client = TakoVM(url, api_key=key, session=self._http)
+        self.client = TakoVM(of_socket(str(self._socket)))
         self._types: Dict[str, Dict[str, Any]] = {}
         self._images: Set[str] = set()
 
@@ -81,31 +80,37 @@ class Child:
             take_over(name, self._slot, pull)
             self._images.add(name)
 
-    def _start(self, settings: Dict[str, Any], key: str) -> "subprocess.Popen[bytes]":
+    def _place(self) -> Path:
+        """Where the socket is: beside the data, or, since the path of a socket is
+        short, in a directory of this process's own."""
+        beside = self._slot / "socket"
+        if len(os.fsencode(beside)) <= MAX_SOCKET:
+            return beside
+        self._short = tempfile.mkdtemp(prefix="tako-")
+        return Path(self._short, "socket")
+
+    def _start(self, settings: Dict[str, Any]) -> "subprocess.Popen[bytes]":
         file = self._slot.with_suffix(".yaml")
-        # JSON is YAML. The key is in the environment, which others cannot read.
+        # JSON is YAML.
         with open(_private(file), "w", encoding="utf-8") as f:  # an index's URL may have a password
             json.dump({**_SETTINGS, **settings}, f)
         env = {
             **_environment(settings),
             "TAKO_VM_CONFIG": str(file),
             "TAKO_VM_DATA_DIR": str(self._slot),
-            "TAKO_VM_API_AUTH_ENABLED": "true",
-            "TAKO_VM_API_KEYS": key,
         }
-        command = [sys.executable, "-I", "-S", str(_keeper.__file__), find_tako(), "server", "--host", "127.0.0.1", "--port", "0"]
+        command = [sys.executable, "-I", "-S", str(_keeper.__file__), find_tako(), "server", "--socket", str(self._socket)]
         with open(_private(self._log), "wb") as log:
             return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
 
-    def _listening(self) -> str:
-        """Waits until the server says where it listens."""
+    def _listening(self) -> None:
+        """Waits until the server says that it listens."""
         end = time.monotonic() + START
         while True:
             over = self._process.poll() is not None or time.monotonic() > end
             lines = self._log.read_text("utf-8", "replace").split("\n")
-            for line in lines[:-1]:
-                if line.startswith(_LISTENING):
-                    return line[len(_LISTENING) :].strip()
+            if any(line.startswith(_LISTENING) for line in lines[:-1]):
+                return
             if over:
                 raise RuntimeError("the tako server does not start: " + (" ".join(lines[-6:]).strip() or "it says nothing"))
             time.sleep(0.01)
@@ -119,7 +124,7 @@ class Child:
         if self.pid != os.getpid() or self._stopped:
             return
         self._stopped = True
-        self._http.close()
+        self.client.close()
         self._end()
         self._release()
 
@@ -135,6 +140,8 @@ class Child:
             pass  # a job goes on; the keeper waits for it, and then ends both
 
     def _release(self) -> None:
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
 

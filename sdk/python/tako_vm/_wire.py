@@ -7,19 +7,18 @@ and an async client carry plans out.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-import ssl
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, Generator, List, Mapping, Optional, Tuple, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import httpx
 
+from ._address import Address
 from ._body import MAX_ANSWER, Reply
 from ._version import __version__
 from .errors import APIError, ClientError, MalformedResponseError, ServerError, TransportError, ValidationError
@@ -32,12 +31,6 @@ BACKOFF = 0.5  # seconds, doubled with each repetition
 MAX_PAUSE = 30.0  # a server that asks for a longer pause gets no repetition
 LONGEST = 1 << 30  # seconds: what is more than time has
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-
-
-@functools.lru_cache(maxsize=None)
-def tls() -> ssl.SSLContext:
-    """What clients trust. Reading it takes 40 ms, so they share one."""
-    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
@@ -116,7 +109,7 @@ class Wire:
         correlation_id: Optional[str],
         api_key: Optional[str],
     ) -> None:
-        self.base_url = _base(base_url)
+        self.address = Address.of(base_url)
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.correlation_id = correlation_id
@@ -129,12 +122,6 @@ class Wire:
             if any(ord(c) < 32 or ord(c) == 127 for c in name + value):
                 raise ValidationError(f"the header {name!r} holds control characters")  # not the value: it may be the key
         self.limits: Dict[str, Optional[int]] = {}  # seconds that job types give
-
-    @property
-    def shown(self) -> str:
-        """The server's address without a password."""
-        u = urlsplit(self.base_url)
-        return urlunsplit(u._replace(netloc=u.netloc.rpartition("@")[2]))
 
     def ready(self, call: Call) -> Ready:
         """A call with the headers and times of this client."""
@@ -153,7 +140,7 @@ class Wire:
         for name, value in headers.items():
             if name.lower() == "x-correlation-id":
                 sent = value
-        url = self.base_url + call.path
+        url = self.address.base + call.path
         if call.query:
             url += "?" + "&".join(f"{quoted(name)}={quoted(value)}" for name, value in call.query)
         read = self.timeout + 10 if call.read is None else call.read
@@ -200,7 +187,7 @@ class Wire:
 
     def failed(self, e: Exception, correlation_id: Optional[str]) -> TransportError:
         """The error of a call without a whole answer."""
-        return TransportError(f"{self.shown} cannot be reached: {e or type(e).__name__}", correlation_id=correlation_id)
+        return TransportError(f"{self.address.shown} cannot be reached: {e or type(e).__name__}", correlation_id=correlation_id)
 
     def json(self, call: Call) -> Plan[Any]:
         """Makes a call and decodes its answer."""
@@ -222,17 +209,6 @@ class Wire:
         if not isinstance(value, list):
             raise malformed(reply, call, "it is no list")
         return value
-
-
-def _base(url: str) -> str:
-    try:
-        u = urlsplit(url)
-        u.port  # noqa: B018 -- says when it is none
-    except ValueError as e:
-        raise ValidationError("the server's URL is not a URL") from e  # it may have a password
-    if u.scheme not in ("http", "https") or not u.hostname or u.query or u.fragment:
-        raise ValidationError("the server's URL does not look like http://localhost:8000")
-    return url.rstrip("/")
 
 
 def _temporary(error: Exception) -> bool:

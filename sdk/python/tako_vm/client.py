@@ -16,7 +16,7 @@ from ._methods.batches import Batches
 from ._methods.jobs import Jobs
 from ._methods.output import Output
 from ._session import Session, through
-from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
+from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire
 from .errors import ValidationError
 
 __all__ = ["TakoVM"]
@@ -50,7 +50,9 @@ class TakoVM(Jobs, Output, Batches, Admin):
     ) -> None:
         self._wire = Wire(base_url, timeout, headers, connect_timeout, correlation_id, api_key)
         self._own = session is None
-        self._http = httpx.Client(verify=tls()) if session is None else _client_of(session, api_key)
+        if session is not None:
+            self._wire.address.session()
+        self._http = self._wire.address.client() if session is None else _client_of(session, api_key)
 
     @classmethod
     def from_env(cls) -> "TakoVM":
@@ -61,7 +63,7 @@ class TakoVM(Jobs, Output, Batches, Admin):
     @property
     def base_url(self) -> str:
         """The server's address, without a password."""
-        return self._wire.shown
+        return self._wire.address.shown
 
     def close(self) -> None:
         """Ends connections. A session that was passed in is its owner's."""

@@ -115,9 +115,9 @@ class Environment(unittest.TestCase):
         self.assertEqual(mine.read_text(), "mine")
         self.assertEqual((self.folder / "0.yaml").stat().st_mode & 0o777, 0o600)
 
-    def test_a_proxy_is_not_told_the_key(self) -> None:
+    def test_nobody_else_is_told(self) -> None:
         fake = self.folder / "tako"
-        fake.write_text("#!/bin/sh\necho 'tako: listening on http://127.0.0.1:1' >&2\nexec sleep 60\n")
+        fake.write_text("#!/bin/sh\necho 'tako: listening on unix:///dev/null' >&2\nexec sleep 60\n")
         fake.chmod(0o700)
         named = {"TAKO_BINARY": str(fake), "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
         with mock.patch.dict(os.environ, named):
@@ -128,7 +128,12 @@ class Environment(unittest.TestCase):
             self.assertEqual(config.stat().st_mode & 0o777, 0o600)
             shown = Path(f"/proc/{child._process.pid}/cmdline").read_bytes()
             self.assertNotIn(b"secret", shown)
-            self.assertNotIn(child.client._wire.headers["Authorization"].split()[1].encode(), shown)
+        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(self.folder / ("x" * 100)), **named}):  # longer than a socket's path may be
+            child = _child.Child({})
+            folder = Path(child._socket).parent
+            self.assertEqual(folder.stat().st_mode & 0o777, 0o700)
+            child.stop()
+            self.assertFalse(folder.exists())
 
 
 if __name__ == "__main__":

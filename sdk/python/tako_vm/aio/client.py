@@ -11,7 +11,7 @@ from typing import Any, AsyncIterator, List, Mapping, Optional, Type, TypeVar
 import httpx
 
 from .._body import Body, Reply, encoded
-from .._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
+from .._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire
 from ..client import DEFAULT_URL, request
 from ._admin import Admin
 from ._batches import Batches
@@ -43,7 +43,9 @@ class TakoVM(Jobs, Output, Batches, Admin):
             raise TypeError(f"session must be an httpx.AsyncClient and is a {kind}; tako_vm.TakoVM takes others")
         self._wire = Wire(base_url, timeout, headers, connect_timeout, correlation_id, api_key)
         self._own = session is None
-        self._http = httpx.AsyncClient(verify=tls()) if session is None else session
+        if session is not None:
+            self._wire.address.session()
+        self._http = self._wire.address.async_client() if session is None else session
 
     @classmethod
     def from_env(cls) -> "TakoVM":
@@ -54,7 +56,7 @@ class TakoVM(Jobs, Output, Batches, Admin):
     @property
     def base_url(self) -> str:
         """The server's address, without a password."""
-        return self._wire.shown
+        return self._wire.address.shown
 
     async def close(self) -> None:
         """Ends connections. A session that was passed in is its owner's."""
