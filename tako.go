@@ -124,11 +124,20 @@ const (
 	KindInternal    = job.KindInternal    // a defect of tako
 )
 
-// Run runs code in a fresh sandbox and waits for its end. Code that fails is no
-// error: the result says so. An error is an *Error with the mend, or that of
-// ctx, whose end destroys the sandbox, or one of what Options reads and writes. Any number may run at once; what they
-// hold together is the caller's to bound.
-func Run(ctx context.Context, code string, o Options) (*Result, error) {
+// Run runs code in a fresh sandbox, with the Options if there are any, and waits
+// for its end. Code that fails is no error: the result says so. An error is an
+// *Error with the mend, or that of ctx, whose end destroys the sandbox, or one
+// of what Options reads and writes. Any number may run at once; what they hold
+// together is the caller's to bound.
+func Run(ctx context.Context, code string, opts ...Options) (*Result, error) {
+	var o Options
+	switch len(opts) {
+	case 0:
+	case 1:
+		o = opts[0]
+	default:
+		return nil, job.Errorf(job.KindInvalid, "%d Options: one of them says it all", len(opts))
+	}
 	r, err := newRequest(code, o)
 	if err != nil {
 		return nil, err

@@ -93,6 +93,9 @@ func TestRunRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := tako.Run(t.Context(), "print(1)", tako.Options{}, tako.Options{}); !strings.Contains(fmt.Sprint(err), "2 Options") {
+		t.Errorf("two Options: %v", err)
+	}
 }
 
 // A context that ends takes the sandbox along: when Run returns, the process

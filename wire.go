@@ -73,10 +73,13 @@ func newRequest(code string, o Options) (*request, error) {
 // isRunner reports a process that runs one request.
 func isRunner() bool { return len(os.Args) > 0 && os.Args[0] == childName }
 
-// errorOf is an error as it goes over the wire.
+// errorOf is an error as it goes over the wire; of several, their text.
 func errorOf(err error) *job.Error {
 	if err == nil {
 		return nil
+	}
+	if one, ok := err.(*job.Error); ok {
+		return one
 	}
 	return &job.Error{Kind: job.KindOf(err), Msg: fmt.Sprint(err)}
 }

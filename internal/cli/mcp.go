@@ -20,9 +20,9 @@ Protocol: run_code, rerun, fork, list_executions, get_execution, list_artifacts
 and read_artifact.
 
 With --url or TAKO_URL the tools are those of a running server, with the API key
-of TAKO_API_KEY. Otherwise this process runs the code itself, on the data
-directory, which one server uses at a time. A running server has the same tools
-at /mcp.
+of TAKO_API_KEY: a key without the scope execute has the tools that look. Otherwise
+this process runs the code itself, on the data directory, which one server uses at
+a time. A running server has the same tools at /mcp.
 
 An assistant is told of it by its configuration:
 
@@ -57,7 +57,11 @@ func (a *app) serveMCP(ctx context.Context, r *remote) error {
 		if err != nil {
 			return usageError("--url: %s", err)
 		}
-		return mcp.ServeStdio(ctx, mcp.Options{Client: c, Version: takoVersion()}, a.streams.In, a.streams.Out)
+		looks, err := mcp.Looks(ctx, c)
+		if err != nil {
+			return failure(err)
+		}
+		return mcp.ServeStdio(ctx, mcp.Options{Client: c, Version: takoVersion(), ReadOnly: looks}, a.streams.In, a.streams.Out)
 	}
 	cfg, err := a.config()
 	if err != nil {

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -12,30 +13,31 @@ import (
 )
 
 type idInput struct {
-	ExecutionID string `json:"execution_id"`
+	ExecutionID string `json:"execution_id" jsonschema:"as run_code or list_executions has it"`
 }
 
 type readInput struct {
-	ExecutionID string `json:"execution_id"`
+	ExecutionID string `json:"execution_id" jsonschema:"as run_code or list_executions has it"`
 	Name        string `json:"name" jsonschema:"as list_artifacts has it"`
-	Offset      int64  `json:"offset,omitempty" jsonschema:"bytes to skip"`
-	Limit       int64  `json:"limit,omitempty" jsonschema:"bytes to read, at most and by default 262144; an image that fits 1 MiB comes whole"`
+	Offset      int64  `json:"offset,omitempty" jsonschema:"bytes to skip; next_offset of the answer before reads on"`
+	Limit       int64  `json:"limit,omitempty" jsonschema:"bytes to read: 32768 where it is left out, at most 262144; without limit and offset an image of up to 1 MiB comes whole"`
 }
 
 type readOutput struct {
 	Name        string `json:"name"`
-	SizeBytes   int64  `json:"size_bytes"`
+	SizeBytes   int64  `json:"size_bytes" jsonschema:"of the whole file"`
 	ContentType string `json:"content_type"`
 	Offset      int64  `json:"offset"`
 	Bytes       int    `json:"bytes" jsonschema:"how many are answered"`
-	More        bool   `json:"more" jsonschema:"the file goes on"`
+	NextOffset  *int64 `json:"next_offset,omitempty" jsonschema:"where the file goes on; not there at its end"`
 }
 
 type listInput struct {
-	Status  string `json:"status,omitempty" jsonschema:"succeeded, failed, timeout, oom, cancelled, queued or running"`
-	JobType string `json:"job_type,omitempty"`
-	Limit   int    `json:"limit,omitempty" jsonschema:"at most 100, by default 20"`
-	Offset  int    `json:"offset,omitempty"`
+	Status  string            `json:"status,omitempty" jsonschema:"only these: succeeded, failed, timeout, oom, cancelled, queued or running"`
+	JobType string            `json:"job_type,omitempty" jsonschema:"only those of this job type"`
+	Labels  map[string]string `json:"labels,omitempty" jsonschema:"only those with all of these labels"`
+	Limit   int               `json:"limit,omitempty" jsonschema:"at most 100, by default 20"`
+	Offset  int               `json:"offset,omitempty" jsonschema:"executions to skip, where has_more was true"`
 }
 
 type listItem struct {
@@ -56,12 +58,15 @@ type artifactsOutput struct {
 	Artifacts []artifact `json:"artifacts"`
 }
 
+const readsFile = `Read a file that an execution left, in whole or in part. Text comes as text, images as images, anything else in base64.
+A long file comes in parts: the answer says how long it is and at which offset it goes on.`
+
 func (t *tools) addLooking(s *sdk.Server) {
 	only := &sdk.ToolAnnotations{ReadOnlyHint: true}
-	sdk.AddTool(s, &sdk.Tool{Name: "list_artifacts", Description: "List the files that an execution left.", Annotations: only}, t.listArtifacts)
-	sdk.AddTool(s, &sdk.Tool{Name: "read_artifact", Description: "Read a file that an execution left.", Annotations: only}, t.readArtifact)
-	sdk.AddTool(s, &sdk.Tool{Name: "list_executions", Description: "List earlier executions, newest first.", Annotations: only}, t.listExecutions)
-	sdk.AddTool(s, &sdk.Tool{Name: "get_execution", Description: "Look at an execution: how it ended, what it printed and left.", Annotations: only}, t.getExecution)
+	sdk.AddTool(s, &sdk.Tool{Name: "list_artifacts", Description: "List the files that an execution left in /output, with size and type. run_code answers the list, too.", Annotations: only}, t.listArtifacts)
+	sdk.AddTool(s, &sdk.Tool{Name: "read_artifact", Description: readsFile, Annotations: only}, t.readArtifact)
+	sdk.AddTool(s, &sdk.Tool{Name: "list_executions", Description: "List earlier executions, newest first: their ids, status and times. get_execution has what they printed.", Annotations: only}, t.listExecutions)
+	sdk.AddTool(s, &sdk.Tool{Name: "get_execution", Description: "Look at an execution of earlier, or at one that still runs: how it ended and why, what it printed, and the files that it left.", Annotations: only}, t.getExecution)
 }
 
 func (t *tools) listArtifacts(ctx context.Context, _ *sdk.CallToolRequest, in idInput) (*sdk.CallToolResult, *artifactsOutput, error) {
@@ -80,18 +85,24 @@ func (t *tools) readArtifact(ctx context.Context, _ *sdk.CallToolRequest, in rea
 	}
 	ctx, done := t.context(ctx)
 	defer done()
-	data, from, err := t.read(ctx, in.ExecutionID, in.Name, in.Offset, maxImage)
+	whole := in.Offset == 0 && in.Limit == 0 // an image may come so, and whether it is one is known when it comes
+	most := min(cmp.Or(in.Limit, maxText), maxRead)
+	ask := most
+	if whole {
+		ask = maxImage
+	}
+	data, from, err := t.read(ctx, in.ExecutionID, in.Name, in.Offset, ask)
 	if err != nil {
 		return nil, nil, err
 	}
-	image := isImage(from.ContentType) && in.Offset == 0 && in.Limit == 0 && from.Size <= maxImage
-	if most := int64(maxRead); !image {
-		if in.Limit > 0 {
-			most = min(in.Limit, maxRead)
-		}
-		data = data[:min(most, int64(len(data)))]
+	image := whole && isImage(from.ContentType) && from.Size <= maxImage
+	if !image {
+		data = characters(data[:min(int64(len(data)), most)])
 	}
-	out := &readOutput{in.Name, from.Size, from.ContentType, in.Offset, len(data), in.Offset+int64(len(data)) < from.Size}
+	out := &readOutput{Name: in.Name, SizeBytes: from.Size, ContentType: from.ContentType, Offset: in.Offset, Bytes: len(data)}
+	if next := in.Offset + int64(len(data)); next < from.Size {
+		out.NextOffset = &next
+	}
 	var content sdk.Content
 	switch {
 	case image:
@@ -105,6 +116,16 @@ func (t *tools) readArtifact(ctx context.Context, _ *sdk.CallToolRequest, in rea
 	return &sdk.CallToolResult{Content: []sdk.Content{content}}, out, nil
 }
 
+// characters leaves out the beginning of a character that text is cut in.
+func characters(data []byte) []byte {
+	for cut := 0; cut < min(utf8.UTFMax, len(data)); cut++ {
+		if text := data[:len(data)-cut]; utf8.Valid(text) {
+			return text
+		}
+	}
+	return data
+}
+
 func (t *tools) listExecutions(ctx context.Context, _ *sdk.CallToolRequest, in listInput) (*sdk.CallToolResult, *listOutput, error) {
 	if in.Limit < 0 || in.Limit > 100 {
 		return nil, nil, fmt.Errorf("limit must be between 1 and 100")
@@ -114,7 +135,7 @@ func (t *tools) listExecutions(ctx context.Context, _ *sdk.CallToolRequest, in l
 	}
 	ctx, done := t.context(ctx)
 	defer done()
-	page, err := t.client.Executions(ctx, tako.ExecutionFilter{Status: in.Status, JobType: in.JobType, ListOptions: tako.ListOptions{Limit: in.Limit, Offset: in.Offset}})
+	page, err := t.client.Executions(ctx, tako.ExecutionFilter{Status: in.Status, JobType: in.JobType, Labels: in.Labels, ListOptions: tako.ListOptions{Limit: in.Limit, Offset: in.Offset}})
 	if err != nil {
 		return nil, nil, err
 	}

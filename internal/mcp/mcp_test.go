@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -41,9 +43,15 @@ func fakeAPI(cancelled chan<- struct{}) http.Handler {
 			kind, body = "text/plain", "<b>0123456789"
 		case "b.bin":
 			kind, body = "application/octet-stream", "\xff\xfe"
+		case "u.txt":
+			kind, body = "text/plain", "aé!"
+		case "long.txt":
+			kind, body = "text/plain", strings.Repeat("x", 2*maxRead)
+		case "huge.png":
+			body = strings.Repeat("\xff", maxImage+1)
 		}
 		w.Header().Set("Content-Type", kind)
-		fmt.Fprint(w, body)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
 	})
 	mux.HandleFunc("GET /jobs/slow/result", func(_ http.ResponseWriter, r *http.Request) {
 		cancelled <- struct{}{} // it runs
@@ -121,6 +129,74 @@ func TestTools(t *testing.T) {
 				t.Errorf("error %v, %v, %+v", r.IsError, kinds, text)
 			}
 		})
+	}
+}
+
+// A file that is read in parts says how long it is and where it goes on.
+func TestReadInParts(t *testing.T) {
+	session := connect(t, false, nil)
+	for name, tc := range map[string]struct {
+		args map[string]any
+		want string
+	}{
+		"the middle":             {map[string]any{"name": "t.txt", "offset": 3, "limit": 4}, `13, 3, 4, 7`},
+		"the rest":               {map[string]any{"name": "t.txt", "offset": 7, "limit": 99}, `13, 7, 6, end`},
+		"in a character":         {map[string]any{"name": "u.txt", "limit": 2}, `4, 0, 1, 1`},
+		"a long one":             {map[string]any{"name": "long.txt"}, `524288, 0, 32768, 32768`},
+		"more than is given":     {map[string]any{"name": "long.txt", "limit": 1 << 30}, `524288, 0, 262144, 262144`},
+		"an image that is large": {map[string]any{"name": "huge.png"}, `1048577, 0, 32768, 32768`},
+		"an image in part":       {map[string]any{"name": "huge.png", "offset": 1048576}, `1048577, 1048576, 1, end`},
+	} {
+		tc.args["execution_id"] = "a"
+		r, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read_artifact", Arguments: tc.args})
+		if err != nil || r.IsError {
+			t.Errorf("%s: %+v, %v", name, r, err)
+			continue
+		}
+		out := r.StructuredContent.(map[string]any)
+		next := "end"
+		if at, ok := out["next_offset"]; ok {
+			next = fmt.Sprintf("%.0f", at)
+		}
+		if got := fmt.Sprintf("%.0f, %.0f, %.0f, %s", out["size_bytes"], out["offset"], out["bytes"], next); got != tc.want {
+			t.Errorf("%s: size, offset, bytes, next are %s, want %s", name, got, tc.want)
+		}
+	}
+	r, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read_artifact", Arguments: map[string]any{"execution_id": "a", "name": "t.txt", "offset": 13}})
+	if err != nil || !r.IsError || !strings.Contains(r.Content[0].(*sdk.TextContent).Text, `offset 13 is at or beyond the end of "t.txt"`) {
+		t.Errorf("beyond the end: %+v, %v", r, err)
+	}
+}
+
+// A server is asked what its key may do, without doing it.
+func TestLooks(t *testing.T) {
+	for name, tc := range map[string]struct {
+		submit, list int
+		looks        bool
+		kind         error
+	}{
+		"a key that may run":            {422, 200, false, nil},
+		"a key that may look":           {403, 200, true, nil},
+		"a key that may do neither":     {403, 403, false, tako.ErrForbidden},
+		"a key that is wrong":           {401, 401, false, tako.ErrUnauthorized},
+		"a server that is away for now": {503, 503, false, nil},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			status := tc.list
+			if r.Method == http.MethodPost {
+				status = tc.submit
+			}
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"items":[]}`)
+		}))
+		client, err := tako.New(s.URL, tako.Options{Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if looks, err := Looks(t.Context(), client); looks != tc.looks || tc.kind == nil && err != nil || !errors.Is(err, tc.kind) {
+			t.Errorf("%s: %v, %v", name, looks, err)
+		}
+		s.Close()
 	}
 }
 

@@ -3,8 +3,10 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -19,7 +21,7 @@ const (
 	maxProgress = 2 << 10
 	maxImage    = 1 << 20
 	maxImages   = 4
-	maxRead     = 256 << 10 // of an artifact at once
+	maxRead     = 256 << 10 // of an artifact at once, where that is asked for
 )
 
 // execution is how tools show one. Texts of programs are cut; Cut says which.
@@ -120,14 +122,15 @@ func isImage(contentType string) bool {
 
 // read answers at most most bytes of an artifact, and its type.
 func (t *tools) read(ctx context.Context, id, name string, offset, most int64) ([]byte, *tako.ArtifactReader, error) {
-	r, err := t.client.OpenArtifact(ctx, id, name)
+	r, err := t.client.OpenArtifactAt(ctx, id, name, offset, most)
+	var refused *tako.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusRequestedRangeNotSatisfiable {
+		return nil, nil, fmt.Errorf("offset %d is at or beyond the end of %q; list_artifacts says how long it is", offset, name)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	defer r.Close()
-	if _, err := io.CopyN(io.Discard, r, offset); err != nil && err != io.EOF {
-		return nil, nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(r, most))
+	data, err := io.ReadAll(r)
 	return data, r, err
 }

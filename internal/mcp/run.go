@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -12,41 +11,18 @@ import (
 	tako "github.com/takovm/tako/sdk/go"
 )
 
-type runInput struct {
-	Code         string         `json:"code" jsonschema:"the program"`
-	Language     string         `json:"language,omitempty" jsonschema:"python (default), node, bash or what the job type has"`
-	InputData    map[string]any `json:"input_data,omitempty" jsonschema:"becomes /input/data.json"`
-	Files        []fileInput    `json:"files,omitempty" jsonschema:"files for the program"`
-	Requirements []string       `json:"requirements,omitempty" jsonschema:"packages to install, where the server allows it"`
-	Timeout      int            `json:"timeout,omitempty" jsonschema:"seconds; the job type's where it is left out"`
-	JobType      string         `json:"job_type,omitempty" jsonschema:"a named environment of the server"`
-	Network      *networkInput  `json:"network,omitempty" jsonschema:"narrows the network of the job type"`
-}
-
-type fileInput struct {
-	Path    string  `json:"path" jsonschema:"relative path"`
-	Content *string `json:"content,omitempty" jsonschema:"text"`
-	Base64  *string `json:"content_base64,omitempty" jsonschema:"bytes, in base64, instead of content"`
-}
-
-type networkInput struct {
-	Mode  string   `json:"mode" jsonschema:"none, allow or public; only narrower than that of the job type"`
-	Allow []string `json:"allow,omitempty" jsonschema:"hosts"`
-}
-
-type rerunInput struct {
-	ExecutionID string `json:"execution_id"`
-	JobType     string `json:"job_type,omitempty" jsonschema:"another job type"`
-	Timeout     int    `json:"timeout,omitempty" jsonschema:"seconds; that of the first run where it is left out"`
-}
-
-type forkInput struct {
-	rerunInput
-	Code string `json:"code" jsonschema:"the program to run instead"`
-}
+const (
+	runs = `Run a program in a fresh sandbox, wait for its end, and get its status, exit code, output, and the names of the files
+that it left in /output. Nothing is kept between two calls: pass what a program needs as files or input_data, and let it write
+what is to stay to /output. A program that fails is an answer, too: read stderr, mend the code, and run it again.`
+	reruns = `Run an execution that has ended once more: the same code, input, files and environment. For what failed by chance, or to
+see whether the result is the same.`
+	forks = `Run other code with the input, files and environment of an execution that has ended, without sending them again. For a
+program that failed and that you have mended.`
+)
 
 func (t *tools) addRunning(s *sdk.Server) {
-	sdk.AddTool(s, &sdk.Tool{Name: "run_code", Description: "Run code in a fresh sandbox and wait for its end."},
+	sdk.AddTool(s, &sdk.Tool{Name: "run_code", Description: runs},
 		func(ctx context.Context, req *sdk.CallToolRequest, in runInput) (*sdk.CallToolResult, *execution, error) {
 			return t.run(ctx, req, func(ctx context.Context) (*tako.Submitted, error) {
 				r, err := in.request()
@@ -56,44 +32,18 @@ func (t *tools) addRunning(s *sdk.Server) {
 				return t.client.Submit(ctx, r)
 			})
 		})
-	sdk.AddTool(s, &sdk.Tool{Name: "rerun", Description: "Run an execution that has ended again, with the same code, input and files."},
+	sdk.AddTool(s, &sdk.Tool{Name: "rerun", Description: reruns},
 		func(ctx context.Context, req *sdk.CallToolRequest, in rerunInput) (*sdk.CallToolResult, *execution, error) {
 			return t.run(ctx, req, func(ctx context.Context) (*tako.Submitted, error) {
 				return t.client.Rerun(ctx, in.ExecutionID, tako.RerunRequest{JobType: in.JobType, Timeout: seconds(in.Timeout)})
 			})
 		})
-	sdk.AddTool(s, &sdk.Tool{Name: "fork", Description: "Run other code with the input and files of an execution that has ended."},
+	sdk.AddTool(s, &sdk.Tool{Name: "fork", Description: forks},
 		func(ctx context.Context, req *sdk.CallToolRequest, in forkInput) (*sdk.CallToolResult, *execution, error) {
 			return t.run(ctx, req, func(ctx context.Context) (*tako.Submitted, error) {
 				return t.client.Fork(ctx, in.ExecutionID, tako.ForkRequest{Code: in.Code, JobType: in.JobType, Timeout: seconds(in.Timeout)})
 			})
 		})
-}
-
-// seconds leaves 0 out; the API refuses what is below.
-func seconds(n int) *int {
-	if n == 0 {
-		return nil
-	}
-	return &n
-}
-
-func (in *runInput) request() (tako.ExecuteRequest, error) {
-	r := tako.ExecuteRequest{Code: in.Code, Language: in.Language, JobType: in.JobType, Requirements: in.Requirements, Timeout: seconds(in.Timeout)}
-	if in.InputData != nil {
-		data, err := json.Marshal(in.InputData)
-		if err != nil {
-			return r, err
-		}
-		r.InputData = data
-	}
-	if in.Network != nil {
-		r.Network = &tako.NetworkRequest{Mode: in.Network.Mode, Allow: in.Network.Allow}
-	}
-	for _, f := range in.Files {
-		r.Files = append(r.Files, tako.File{Path: f.Path, Text: f.Content, Content: f.Base64})
-	}
-	return r, nil
 }
 
 // run submits a job and waits for its end. A call that is cancelled takes its

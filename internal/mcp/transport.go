@@ -3,6 +3,7 @@ package mcp
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -46,7 +47,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = body.Close() // writes fail from here on
 		return nil, r.Context().Err()
 	}
-	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Body: body, ContentLength: -1, Request: r,
+	length, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
+	}
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Body: body, ContentLength: length, Request: r,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
 }
 

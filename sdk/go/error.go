@@ -16,7 +16,7 @@ var (
 	ErrUnreachable = errors.New("the server cannot be reached")
 	// ErrMalformed: there is an answer that no Tako server gives.
 	ErrMalformed = errors.New("the answer is not that of a Tako server")
-	// ErrInvalid: the request is wrong (400, 413, 415, 422).
+	// ErrInvalid: the request is wrong (400, 412, 413, 415, 416, 422).
 	ErrInvalid = errors.New("the request is not valid")
 	// ErrUnauthorized: the API key is missing or wrong (401).
 	ErrUnauthorized = errors.New("the API key is missing or wrong")
@@ -75,6 +75,7 @@ func (p Problem) Where() string {
 	return strings.Join(parts, ".")
 }
 
+// Error is the detail, with the status where there is one.
 func (e *Error) Error() string {
 	if e.Status == 0 {
 		return e.Detail
@@ -91,7 +92,8 @@ func (e *Error) Unwrap() error { return e.cause }
 // kindOf is the table from statuses to kinds.
 func kindOf(status int) error {
 	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge,
+		http.StatusUnsupportedMediaType, http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity:
 		return ErrInvalid
 	case http.StatusUnauthorized:
 		return ErrUnauthorized

@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -26,16 +29,60 @@ func (c *Client) Artifacts(ctx context.Context, id string) (*ArtifactList, error
 // it and nothing else: a file that is cut short or damaged ends in an error.
 // The caller closes it.
 func (c *Client) OpenArtifact(ctx context.Context, id, name string) (*ArtifactReader, error) {
-	before, err := pathOf("/jobs/", id, "/artifacts")
+	path, err := artifactPath(id, name)
 	if err != nil {
 		return nil, err
 	}
+	return c.artifact(ctx, name, get(path, nil))
+}
+
+// OpenArtifactAt opens a part of a file that a job left: length bytes from
+// offset, or what there is of them. An offset at or beyond the end is ErrInvalid,
+// with status 416. The digest is that of the whole file and is not checked. The
+// caller closes it.
+func (c *Client) OpenArtifactAt(ctx context.Context, id, name string, offset, length int64) (*ArtifactReader, error) {
+	path, err := artifactPath(id, name)
+	if err != nil {
+		return nil, err
+	}
+	if offset < 0 || length < 1 || offset > math.MaxInt64-length {
+		return nil, invalid("there are no %d bytes from %d on", length, offset)
+	}
+	q := get(path, nil)
+	q.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)}}
+	r, err := c.artifact(ctx, name, q)
+	if err != nil {
+		return nil, err
+	}
+	if _, total, ok := strings.Cut(r.body.Header.Get("Content-Range"), "/"); ok && r.body.StatusCode == http.StatusPartialContent {
+		if r.Size, err = strconv.ParseInt(total, 10, 64); err != nil {
+			r.Size = -1
+		}
+		offset = 0 // it begins there
+	}
+	r.part = io.LimitReader(r.body.Body, length)
+	if _, err := io.CopyN(io.Discard, r.body.Body, offset); err != nil && !errors.Is(err, io.EOF) { // all of it came
+		r.Close()
+		return nil, r.body.cut(err)
+	}
+	return r, nil
+}
+
+func artifactPath(id, name string) (string, error) {
+	path, err := pathOf("/jobs/", id, "/artifacts")
+	if err != nil {
+		return "", err
+	}
 	for part := range strings.SplitSeq(name, "/") {
-		if before, err = pathOf(before+"/", part, ""); err != nil {
-			return nil, invalid("%q is no name of an artifact", name)
+		if path, err = pathOf(path+"/", part, ""); err != nil {
+			return "", invalid("%q is no name of an artifact", name)
 		}
 	}
-	a, err := c.open(ctx, get(before, nil))
+	return path, nil
+}
+
+func (c *Client) artifact(ctx context.Context, name string, q call) (*ArtifactReader, error) {
+	a, err := c.open(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +93,24 @@ func (c *Client) OpenArtifact(ctx context.Context, id, name string) (*ArtifactRe
 // ArtifactReader reads a file that a job left.
 type ArtifactReader struct {
 	Name        string
-	Size        int64 // bytes; -1 where the server does not say
+	Size        int64 // bytes of the whole file; -1 where the server does not say
 	SHA256      string
 	ContentType string
 
 	body *answer
+	part io.Reader // what is read of body; nil is all
 	sum  hash.Hash
 }
 
-// Read reads on. The file's digest is checked at its end.
+// Read reads on. A whole file's digest is checked at its end.
 func (r *ArtifactReader) Read(p []byte) (int, error) {
+	if r.part != nil {
+		n, err := r.part.Read(p)
+		if err != nil && err != io.EOF {
+			err = r.body.cut(err)
+		}
+		return n, err
+	}
 	n, err := r.body.Body.Read(p)
 	r.sum.Write(p[:n])
 	switch {

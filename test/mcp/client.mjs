@@ -1,13 +1,14 @@
 // Asks a MCP server as an assistant would: client.mjs stdio <binary>, or
-// client.mjs http <url> <key>. It prints what came, as JSON.
+// client.mjs http <url> <key> [header]. It prints what came, as JSON.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
-const [how, where, key] = process.argv.slice(2);
+const [how, where, key, header] = process.argv.slice(2);
+const headers = header ? { [header]: key } : { Authorization: `Bearer ${key}` };
 const transport = how === "stdio"
   ? new StdioClientTransport({ command: where, args: ["mcp"], env: process.env, stderr: "inherit" })
-  : new StreamableHTTPClientTransport(new URL(where), { requestInit: { headers: { Authorization: `Bearer ${key}` } } });
+  : new StreamableHTTPClientTransport(new URL(where), { requestInit: { headers } });
 const client = new Client({ name: "test", version: "1" });
 await client.connect(transport);
 const answer = { tools: (await client.listTools()).tools.map((t) => t.name).sort(), progress: [] };

@@ -130,6 +130,10 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 		return r.valid(ctx, s.text)
 	case "python":
 		return r.program(ctx, s, "snippet.py", "/usr/bin/python3")
+	case "ts":
+		return r.printed(ctx, s, "node", compiled(r.t, takotest.Root(r.t), r.here(s.text)))
+	case "go":
+		return r.program(ctx, s, "snippet.go", "")
 	case "sh":
 		return r.spelled(ctx, s.text)
 	case "ini":
@@ -140,13 +144,28 @@ func (r *reader) follow(ctx context.Context, s snippet) error {
 	return fmt.Errorf("nobody tests a block of language %q", s.language)
 }
 
-// program runs a snippet that is a program, in r's directory.
+// program runs a snippet that is a program, in r's directory; without an
+// interpreter it is one in Go.
 func (r *reader) program(ctx context.Context, s snippet, name, interpreter string) error {
 	file := filepath.Join(r.dir, name)
 	if err := os.WriteFile(file, []byte(r.here(s.text)), 0o600); err != nil {
 		return err
 	}
-	out, err := r.run(ctx, interpreter, file)
+	args := []string{interpreter, file}
+	if interpreter == "" {
+		binary, err := buildGo(r.t, file)
+		if err != nil {
+			return err
+		}
+		args = []string{binary}
+	}
+	return r.printed(ctx, s, args...)
+}
+
+// printed runs the program of a snippet and holds what it prints against what the
+// document says.
+func (r *reader) printed(ctx context.Context, s snippet, args ...string) error {
+	out, err := r.run(ctx, args[0], args[1:]...)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

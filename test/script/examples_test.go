@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -75,7 +76,7 @@ func (p *program) expect(cmd *exec.Cmd) {
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
-	if err != nil || !pattern(string(want)).Match(out) {
+	if err != nil || !pattern(string(want)).MatchString(ended(string(out))) {
 		p.t.Errorf("%v; it printed\n%s\nwant\n%s\nand on standard error\n%s", err, out, want, said.String())
 	}
 }
@@ -112,17 +113,24 @@ func (p *program) shell() *exec.Cmd {
 	return p.command("bash", p.file)
 }
 
-// golang builds with the flags of the Makefile, so that gVisor is compiled once
-// for all.
 func (p *program) golang() *exec.Cmd {
-	binary := filepath.Join(p.t.TempDir(), "example")
-	build := exec.CommandContext(p.t.Context(), "go", "build", "-o", binary, p.file)
-	build.Dir = p.root
+	binary, err := buildGo(p.t, p.file)
+	must(p.t, err)
+	return p.command(binary)
+}
+
+// buildGo builds a program of one file, as one of this module: with the flags of
+// the Makefile, so that gVisor is compiled once for all.
+func buildGo(t *testing.T, file string) (string, error) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, file)
+	build.Dir = takotest.Root(t)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {
-		p.t.Fatalf("%v\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", filepath.Base(file), err, out)
 	}
-	return p.command(binary)
+	return binary, nil
 }
 
 // exampleFiles lists the files below examples, and refuses those that nobody

@@ -37,7 +37,21 @@ func TestMCP(t *testing.T) {
 	if got := strings.Join(looks.Tools, " "); got != "get_execution list_artifacts list_executions read_artifact" || looks.Run != nil && !looks.Run.IsError {
 		t.Errorf("a key that may look has %s, and running: %+v", got, looks.Run)
 	}
-	checkRun(t, ask(t, append(slices.Clone(local.env), "TAKO_URL="+s.url, "TAKO_API_KEY="+runner), client, "stdio", b.binary))
+	remote := func(key string) []string {
+		return append(slices.Clone(local.env), "TAKO_URL="+s.url, "TAKO_API_KEY="+key)
+	}
+	checkRun(t, ask(t, remote(runner), client, "stdio", b.binary))
+	if got := strings.Join(ask(t, remote(reader), client, "stdio", b.binary).Tools, " "); got != "get_execution list_artifacts list_executions read_artifact" {
+		t.Errorf("tako mcp with a key that may look has %s", got)
+	}
+	local.env = remote("tako_wrong")
+	local.expect(77, "Missing or invalid API key", "mcp")
+	s.stop()
+
+	s = serve(t, b, "TAKO_VM_API_AUTH_ENABLED=true", "TAKO_VM_API_AUTH_HEADER=X-Team-Key")
+	checkRun(t, ask(t, local.env, client, "http", s.url+"/mcp", runner, "X-Team-Key"))
+	checkRun(t, ask(t, remote(runner), client, "stdio", b.binary))
+	s.stop()
 }
 
 // mcpAnswer is what the client prints.

@@ -2,32 +2,60 @@ package script
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/takovm/tako/internal/takotest"
 )
 
-// TestTypeScript compiles the TypeScript client and runs its tests.
+// The TypeScript package: it is compiled, and its own tests make every call
+// against a server.
 func TestTypeScript(t *testing.T) {
+	npm := npmIn(t, filepath.Join(takotest.Root(t), "sdk", "typescript"))
+	npm("", "ci", "--prefer-offline", "--no-audit", "--no-fund")
+	b := newBench(t)
+	b.pack(t)
+	s := serve(t, b)
+	out := npm(s.url, "test")
+	if !regexp.MustCompile(`(?m)^\S+ skipped 0$`).MatchString(out) {
+		t.Errorf("tests were skipped, or there were none:\n%s", out)
+	}
+	s.stop()
+	if left := leftovers(b.root); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// npmIn makes a function that runs npm in a folder, beside the server at url. It
+// skips the test where npm or its registry is missing.
+func npmIn(t *testing.T, dir string) func(url string, args ...string) string {
+	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	npm := func(args ...string) ([]byte, error) {
-		c := exec.CommandContext(ctx, "npm", args...)
-		c.Dir = "../../sdk/typescript"
-		return c.CombinedOutput()
-	}
-	out, err := npm("ci", "--prefer-offline", "--no-audit", "--no-fund")
-	if away := regexp.MustCompile(`\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b`); err != nil && away.Match(out) {
-		t.Skipf("the npm registry cannot be reached: %s", away.Find(out))
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := npm("test"); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	away := regexp.MustCompile(`\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b`)
+	return func(url string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "npm", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TAKO_TEST_URL="+url)
+		out, err := cmd.CombinedOutput()
+		if err != nil && url == "" && away.Match(out) {
+			t.Skipf("the npm registry cannot be reached: %s", away.Find(out))
+		}
+		if err != nil {
+			t.Errorf("npm %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		if err != nil && url == "" {
+			t.FailNow() // else there is a server, which is to be stopped in order
+		}
+		return string(out)
 	}
 }

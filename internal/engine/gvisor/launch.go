@@ -18,6 +18,7 @@ import (
 	"github.com/takovm/tako/internal/engine"
 	"github.com/takovm/tako/internal/engine/cgroup"
 	"github.com/takovm/tako/internal/engine/crash"
+	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/lifecycle"
 )
 
@@ -197,7 +198,7 @@ func (e *Engine) boot(ctx context.Context, s *sandbox, args container.Args, undo
 	c, err := container.New(s.conf, args)
 	giveBack()
 	if err != nil {
-		return s.bootError("starting the sandbox's process", err)
+		return confined(s.bootError("starting the sandbox's process", err))
 	}
 	s.container, s.sentry = c, c.Sandbox
 	undo.Add(s.destroyContainer)
@@ -234,6 +235,17 @@ func (s *sandbox) begin(ctx context.Context, link *engine.Link, snapshot string)
 		return s.bootError("starting init in the sandbox", err)
 	}
 	return nil
+}
+
+// confined gives the mend where this process may not make namespaces: it is in a
+// chroot, or in a container that is held more closely than tako needs. gVisor
+// keeps the text of that error only.
+func confined(err error) error {
+	if !strings.Contains(err.Error(), "fork/exec /proc/self/exe: "+syscall.EPERM.Error()) {
+		return err
+	}
+	return job.Errorf(job.KindUnavailable, "this process may not make the namespaces of a sandbox: %w", err).
+		WithHint("run tako outside of a chroot; in a container, run that privileged, or with profiles of seccomp and AppArmor that allow user namespaces and mounts")
 }
 
 // bootError prefers what the sandbox's process said itself.

@@ -121,6 +121,13 @@ class Surface(unittest.TestCase):
             self.assertTrue(issubclass(kind, tako_vm.APIError))
         self.assertIs(tako_vm.ExecutionError, tako_vm.SDKExecutionError)
 
+    def test_all_of_it_is_installed(self) -> None:
+        root = Path(tako_vm.__file__).parent
+        there = {"tako_vm"} | {".".join(("tako_vm", *p.parent.relative_to(root).parts)) for p in root.rglob("__init__.py")}
+        project = (root.parent / "pyproject.toml").read_text("utf-8")
+        listed = re.search(r"^packages = \[(.*)\]$", project, re.MULTILINE)
+        self.assertEqual(set(re.findall(r'"([^"]+)"', listed.group(1) if listed else "")), there)
+
     def test_everything_is_annotated(self) -> None:
         functions = [getattr(tako_vm, n) for n in tako_vm.__all__ if inspect.isfunction(getattr(tako_vm, n))]
         for kind in [TakoVM, tako_vm.Sandbox]:

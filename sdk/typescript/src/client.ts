@@ -1,138 +1,116 @@
-import { TakoError, kindOf, type Problem } from "./error.js";
+import { AdminCalls } from "./admin.js";
+import type {
+  ArtifactList, Batch, BatchSubmitted, Diff, Done, ExecuteResponse, ExecutionRecord, FullRecord, JobStatus, Lineage, Page, Submitted, Upload,
+} from "./answers.js";
+import { jobCall, uploadOf, withoutData, type Streamed } from "./body.js";
+import { Download } from "./download.js";
+import { TakoError } from "./error.js";
+import { events, type EventsOptions, type JobEvent } from "./events.js";
+import { Http, get, post, remove, type CallOptions, type Options } from "./http.js";
+import { artifactPath, path } from "./path.js";
+import type { BatchRequest, ExecuteRequest, ExecutionFilter, ForkRequest, FullView, PageOptions, RerunRequest } from "./requests.js";
+import { batchResults, iterBatchResults, result, wait, waitBatch, type ResultsOptions, type WaitOptions } from "./waiting.js";
 
-export interface Options {
-  apiKey?: string;
-  /** Bounds calls that the server answers at once: 30,000 ms by default. */
-  timeoutMs?: number;
-  /** How often a call that may be repeated is repeated at most: 3 by default. */
-  retries?: number;
-  /** Sent with every call, to find it in the server's log. */
-  correlationId?: string;
-  fetch?: typeof fetch;
-}
-export interface CallOptions { signal?: AbortSignal }
-export interface ExecuteRequest {
-  code: string; input_data?: unknown; timeout?: number; job_type?: string; idempotency_key?: string;
-  language?: string; args?: string[]; env?: Record<string, string>; stdin?: string;
-  labels?: Record<string, string>; [more: string]: unknown;
-}
-export interface ExecuteResponse { success: boolean; output: unknown; stdout: string; stderr: string; [more: string]: unknown }
-export interface Submitted { job_id: string; status: string; [more: string]: unknown }
-export interface JobStatus { job_id: string; status: string; [more: string]: unknown }
-export type Answer = Record<string, unknown>;
+const submits = 3;
 
-interface Call { method: string; path: string; query?: Record<string, string>; body?: unknown; repeat?: boolean; withinMs?: number }
+/** Talks to one server. Every method throws a TakoError where it fails, or the reason of the signal that ended it. */
+export class Client extends AdminCalls {
+  constructor(url = "http://localhost:8000", options: Options = {}) { super(new Http(url, options)); }
 
-const longestPauseMs = 30_000;
-
-/** Talks to one server. */
-export class Client {
-  readonly url: string;
-  constructor(url: string, private readonly options: Options = {}) {
-    let base: URL;
-    try { base = new URL(url); } catch { throw new TypeError("the server's URL is not a URL"); }
-    if (!["http:", "https:"].includes(base.protocol) || base.search || base.hash || base.username || base.password) {
-      throw new TypeError("the server's URL does not look like http://localhost:8000");
-    }
-    this.url = base.href.replace(/\/+$/, "");
+  /** A client of the server that TAKO_URL names, with the key of TAKO_API_KEY. */
+  static fromEnv(options: Options = {}): Client {
+    const env = globalThis.process?.env ?? {};
+    return new Client(env.TAKO_URL || undefined, { apiKey: env.TAKO_API_KEY, ...options });
   }
 
-  /** Runs code and waits for its end; only the signal bounds it. */
-  execute(r: ExecuteRequest, o?: CallOptions) {
-    return this.json<ExecuteResponse>({ method: "POST", path: "/execute", body: r, repeat: !!r.idempotency_key, withinMs: 0 }, o);
-  }
-  /** Puts a job into the queue. */
-  submit(r: ExecuteRequest, o?: CallOptions) {
-    return this.json<Submitted>({ method: "POST", path: "/execute/async", body: r, repeat: !!r.idempotency_key }, o);
-  }
-  async status(id: string, o?: CallOptions) { return this.json<JobStatus>(get(`/jobs/${part(id)}`), o); }
-  /** A job's record as it is now. */
-  async result(id: string, o?: CallOptions) { return this.json<Answer>(get(`/jobs/${part(id)}/result`, { view: "full" }), o); }
-  async cancel(id: string, o?: CallOptions) { return this.json<Answer>({ method: "POST", path: `/jobs/${part(id)}/cancel` }, o); }
-  async execution(id: string, o?: CallOptions) { return this.json<Answer>(get(`/executions/${part(id)}`, { view: "full" }), o); }
-  async artifacts(id: string, o?: CallOptions) { return this.json<Answer>(get(`/jobs/${part(id)}/artifacts`), o); }
-  health(o?: CallOptions) { return this.json<Answer>({ method: "GET", path: "/health" }, o); }
-  pool(o?: CallOptions) { return this.json<Answer>(get("/pool/stats"), o); }
+  /** The server's address. */
+  get url(): string { return this.http.url; }
 
-  private async json<T>(q: Call, o: CallOptions = {}): Promise<T> {
-    for (let n = 0; ; n++) {
-      try { return await this.once<T>(q, o.signal); } catch (e) {
-        if (!(e instanceof TakoError) || !e.temporary || !q.repeat || n >= (this.options.retries ?? 3)) throw e;
-        const wait = e.retryAfterMs || Math.min(100 * 2 ** n, 5000) * (0.75 + Math.random() / 2);
-        if (wait > longestPauseMs) throw e;
-        await sleep(wait, o.signal);
-      }
-    }
+  /** Runs code and waits for its end; only the signal bounds it, and the five minutes that fetch waits. Code that goes on when
+   * the caller is gone is ended only with cancel_on_disconnect. */
+  async execute(r: ExecuteRequest, o?: CallOptions): Promise<ExecuteResponse> {
+    const reply = await this.http.object<ExecuteResponse>({ ...jobCall("/execute", r), repeat: !!r.idempotency_key, within: 0 }, o);
+    if (typeof reply.success === "boolean") return reply;
+    throw new TakoError("malformed", `${this.url}/execute does not answer as a Tako server: it does not say whether the code succeeded`);
   }
 
-  private async once<T>(q: Call, signal?: AbortSignal): Promise<T> {
-    const headers: Record<string, string> = { "User-Agent": "tako-typescript" };
-    if (this.options.apiKey) headers.Authorization = `Bearer ${this.options.apiKey}`;
-    if (this.options.correlationId) headers["X-Correlation-ID"] = this.options.correlationId;
-    if (q.body !== undefined) headers["Content-Type"] = "application/json";
-    const within = q.withinMs ?? this.options.timeoutMs ?? 30_000;
-    const signals = [signal, within > 0 ? AbortSignal.timeout(within) : undefined].filter((s) => s !== undefined);
-    const address = this.url + q.path + (q.query ? `?${new URLSearchParams(q.query)}` : "");
-    let answer: Response, text: string;
-    try {
-      answer = await (this.options.fetch ?? fetch)(address, {
-        method: q.method, headers, redirect: "manual", signal: AbortSignal.any(signals),
-        body: q.body === undefined ? undefined : JSON.stringify(q.body),
-      });
-      text = await answer.text();
-    } catch (cause) {
-      signal?.throwIfAborted();
-      throw new TakoError("unreachable", `${this.url} cannot be reached: ${reason(cause)}`, { cause });
-    }
-    if (!answer.ok) throw failure(address, answer, text);
-    let value: unknown;
-    try { value = JSON.parse(text); } catch { value = null; }
-    if (value === null) {
-      throw new TakoError("malformed", `${address} does not answer as a Tako server: it is not the JSON that was expected`,
-        { status: answer.status, correlationId: answer.headers.get("X-Correlation-ID") ?? "" });
-    }
-    return value as T;
+  /** Puts a job into the queue. It is tried three times with one idempotency key, which is made where there is none. */
+  async submit(r: ExecuteRequest, o?: CallOptions): Promise<Submitted> {
+    const keyed = { ...r, idempotency_key: r.idempotency_key || `sdk-${crypto.randomUUID()}` };
+    return this.http.object<Submitted>({ ...jobCall("/execute/async", keyed), repeat: true, tries: submits }, o, "job_id");
   }
-}
 
-function get(path: string, query?: Record<string, string>): Call { return { method: "GET", path, query, repeat: true }; }
+  /** Where a job stands. */
+  async status(id: string, o?: CallOptions): Promise<JobStatus> { return this.http.object(get(path`/jobs/${id}`), o); }
+  /** A job's record as it is now, or after a wait of so many seconds for its end; "timeout" where it goes on after that. */
+  async result(id: string, o: CallOptions & { wait?: number } = {}): Promise<FullRecord> { return result(this.http, id, o.wait ?? 0, o); }
+  /** Waits for a job's end, also over a restart of the server that takes up to two minutes, and answers its record. */
+  async wait(id: string, o: WaitOptions = {}): Promise<FullRecord> { return wait(this.http, id, o); }
+  /** What a job does and says: what is stored, and then what happens, to its end. It goes on over connections that break off. */
+  events(id: string, o: EventsOptions = {}): AsyncGenerator<JobEvent, void, undefined> { return events(this.http, id, o); }
+  /** Ends a job, whether it waits or runs. "not_found" for one that has ended already. */
+  async cancel(id: string, o?: CallOptions): Promise<Done> { return this.http.object(post(path`/jobs/${id}/cancel`), o); }
+  /** Removes a job that has ended: its record, events and files. */
+  async deleteJob(id: string, o?: CallOptions): Promise<Done> { return this.http.object(remove(path`/jobs/${id}`), o); }
+  /** Submits a job that has ended again. */
+  async rerun(id: string, r: RerunRequest = {}, o?: CallOptions): Promise<Submitted> {
+    return this.http.object<Submitted>(post(path`/jobs/${id}/rerun`, r), o, "job_id");
+  }
+  /** Submits other code with the input of a job that has ended. */
+  async fork(id: string, r: ForkRequest, o?: CallOptions): Promise<Submitted> {
+    return this.http.object<Submitted>(post(path`/jobs/${id}/fork`, r), o, "job_id");
+  }
 
-/** Puts an id or name into a path, as one part of it. */
-function part(id: string): string {
-  if (/^\.*$/.test(id)) throw new TakoError("invalid", `${JSON.stringify(id)} is no id and no name`);
-  return encodeURIComponent(id);
-}
+  /** A page of executions, newest first. */
+  async executions(f: ExecutionFilter & FullView, o?: CallOptions): Promise<Page<FullRecord>>;
+  async executions(f?: ExecutionFilter, o?: CallOptions): Promise<Page<ExecutionRecord>>;
+  async executions(f: ExecutionFilter & Partial<FullView> = {}, o?: CallOptions): Promise<Page<ExecutionRecord>> {
+    const { labels = {}, ...rest } = f;
+    return this.http.object(get("/executions", { ...rest, label: Object.entries(labels).map(([k, v]) => `${k}:${v}`) }), o);
+  }
+  /** An execution. */
+  async execution(id: string, o?: CallOptions): Promise<FullRecord> { return this.http.object(get(path`/executions/${id}`, { view: "full" }), o); }
+  /** What an execution came from and what came of it. */
+  async lineage(id: string, o?: CallOptions): Promise<Lineage> { return this.http.object(get(path`/executions/${id}/lineage`), o); }
+  /** What two executions do not share. */
+  async diff(id: string, other: string, o?: CallOptions): Promise<Diff> {
+    return this.http.object(get(path`/executions/${id}/diff/${other}`), o);
+  }
 
-function reason(e: unknown): string {
-  if (e instanceof Error && e.cause instanceof Error) return e.cause.message || String((e.cause as { code?: string }).code);
-  return e instanceof Error ? e.message : String(e);
-}
+  /** The files that a job left. */
+  async artifacts(id: string, o?: CallOptions): Promise<ArtifactList> { return this.http.object(get(path`/jobs/${id}/artifacts`), o); }
+  /** Opens a file that a job left. */
+  async artifact(id: string, name: string, o?: CallOptions): Promise<Download> {
+    return new Download(await this.http.open(get(artifactPath(id, name)), o), name);
+  }
+  /** Opens all files that a job left, as one ZIP archive. */
+  async artifactsZip(id: string, o?: CallOptions): Promise<Download> {
+    return new Download(await this.http.open(get(path`/jobs/${id}/artifacts.zip`), o), "artifacts.zip");
+  }
+  /** Stores a file for a job that comes within a day, which names it by upload_id as InputFile.upload. */
+  async upload(content: Streamed, o?: CallOptions): Promise<Upload> {
+    return this.http.object<Upload>({ ...post("/uploads"), content: () => uploadOf(content), within: 0 }, o, "upload_id");
+  }
 
-function failure(address: string, answer: Response, text: string): TakoError {
-  let known: { detail?: unknown; correlation_id?: string } = {};
-  try { known = JSON.parse(text) ?? {}; } catch { /* another server's */ }
-  const after = answer.headers.get("Retry-After") ?? "";
-  const ms = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now();
-  const facts = {
-    status: answer.status, retryAfterMs: ms > 0 ? ms : 0, problems: [] as Problem[],
-    correlationId: known.correlation_id || answer.headers.get("X-Correlation-ID") || "",
-  };
-  let detail: string;
-  const to = answer.headers.get("Location");
-  if (to && answer.status < 400) detail = `${address} redirects to ${to}: use that URL`;
-  else if (typeof known.detail === "string") detail = known.detail;
-  else if (Array.isArray(known.detail) && known.detail.length > 0) {
-    facts.problems = known.detail as Problem[];
-    detail = facts.problems.map((p) => `${p.loc.join(".")}: ${p.msg}`).join("; ");
-  } else detail = `${address} answers with ${answer.status} and no reason that a Tako server gives`;
-  return new TakoError(kindOf(answer.status), detail, facts);
-}
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((done, fail) => {
-    signal?.throwIfAborted();
-    const stop = () => { clearTimeout(t); fail(signal?.reason); };
-    const t = setTimeout(() => { signal?.removeEventListener("abort", stop); done(); }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
+  /** Submits up to 1,000 jobs, all or none. With an idempotency key it may be repeated. */
+  async submitBatch(r: BatchRequest, o?: CallOptions): Promise<BatchSubmitted> {
+    withoutData(r.items);
+    return this.http.object<BatchSubmitted>({ ...post("/batches", r), repeat: !!r.idempotency_key }, o, "batch_id");
+  }
+  /** Where a batch stands. */
+  async batch(id: string, o?: CallOptions): Promise<Batch> { return this.http.object(get(path`/batches/${id}`), o); }
+  /** A page of a batch's records, in the order of its items. */
+  async batchResults(id: string, o: PageOptions & CallOptions & FullView): Promise<Page<FullRecord>>;
+  async batchResults(id: string, o?: PageOptions & CallOptions): Promise<Page<ExecutionRecord>>;
+  async batchResults(id: string, o: ResultsOptions = {}): Promise<Page<ExecutionRecord>> { return batchResults(this.http, id, o); }
+  /** All of them, page by page. */
+  iterBatchResults(id: string, o: CallOptions & FullView): AsyncGenerator<FullRecord, void, undefined>;
+  iterBatchResults(id: string, o?: CallOptions): AsyncGenerator<ExecutionRecord, void, undefined>;
+  iterBatchResults(id: string, o: CallOptions & Partial<FullView> = {}): AsyncGenerator<ExecutionRecord, void, undefined> {
+    return iterBatchResults(this.http, id, o);
+  }
+  /** Waits for a batch's end, also over a restart of the server; "timeout" where it goes on after that time. */
+  async waitBatch(id: string, o: WaitOptions = {}): Promise<Batch> { return waitBatch(this.http, id, o); }
+  /** Ends what is left of a batch. */
+  async cancelBatch(id: string, o?: CallOptions): Promise<Batch> { return this.http.object(post(path`/batches/${id}/cancel`), o); }
 }

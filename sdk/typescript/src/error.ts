@@ -1,35 +1,53 @@
 /** Kinds of errors; they are those of the Go client. */
 export type ErrorKind =
   | "unreachable" | "malformed" | "invalid" | "unauthorized" | "forbidden" | "not_found"
-  | "timeout" | "conflict" | "rate_limited" | "unavailable" | "server";
+  | "timeout" | "conflict" | "rate_limited" | "unavailable" | "server" | "unsupported";
 
 /** One thing that is wrong with a request (422). */
 export interface Problem { type: string; loc: (string | number)[]; msg: string }
 
 export interface ErrorFacts {
-  status?: number; correlationId?: string; problems?: Problem[]; retryAfterMs?: number; cause?: unknown;
+  status?: number; correlationId?: string; problems?: Problem[]; retryAfter?: number; cause?: unknown;
 }
 
 /** Why a call failed. The message is one line, mostly the server's own. */
 export class TakoError extends Error {
-  override readonly name = "TakoError";
+  override readonly name: string = "TakoError";
   /** HTTP status; 0 where there was no answer. */
   readonly status: number;
   /** Finds the call in the server's log; empty without an answer. */
   readonly correlationId: string;
   readonly problems: Problem[];
-  /** How long the server wants to be left alone, in milliseconds; 0 where it does not say. */
-  readonly retryAfterMs: number;
+  /** How many seconds the server wants to be left alone; 0 where it does not say. */
+  readonly retryAfter: number;
   constructor(readonly kind: ErrorKind, message: string, f: ErrorFacts = {}) {
     super(message, f.cause === undefined ? undefined : { cause: f.cause });
     this.status = f.status ?? 0;
     this.correlationId = f.correlationId ?? "";
     this.problems = f.problems ?? [];
-    this.retryAfterMs = f.retryAfterMs ?? 0;
+    this.retryAfter = f.retryAfter ?? 0;
   }
+  /** The message, by the name that answers have for it. */
+  get detail(): string { return this.message; }
   /** Whether it may be over when the call is repeated. */
   get temporary(): boolean { return ["unreachable", "unavailable", "rate_limited"].includes(this.kind); }
 }
+
+/** A name would lead out of the folder that files are written to. */
+export class UnsafePathError extends TakoError {
+  override readonly name = "UnsafePathError";
+  constructor(message: string) { super("invalid", message); }
+}
+
+/** A webhook is not to be believed. */
+export class WebhookError extends TakoError {
+  override readonly name = "WebhookError";
+  /** "stale" where the signature is good and only its time is not. */
+  constructor(readonly reason: "signature" | "stale" | "body", message: string) { super("invalid", message); }
+}
+
+/** Refuses what need not be sent. */
+export function invalid(message: string): TakoError { return new TakoError("invalid", message); }
 
 export function kindOf(status: number): ErrorKind {
   switch (status) {

@@ -1,31 +1,138 @@
+import type { EventType, JobStatus, Status } from "./answers.js";
 import { TakoError } from "./error.js";
+import { get, type CallOptions, type Http } from "./http.js";
+import { path } from "./path.js";
+import { Patience, now } from "./pause.js";
+import type { Reply } from "./reply.js";
+import { frames, type Frame } from "./sse.js";
 
-/** A Server-Sent Event. */
-export interface Frame { id: string; name: string; data: string }
+export interface EventsOptions extends CallOptions {
+  /** The id of an event: those after it are answered. All by default. */
+  after?: string;
+  /** false ends at the last event that is stored by now. */
+  follow?: boolean;
+  /** How many seconds the server may be away: 120 by default. */
+  patience?: number;
+}
 
-const longestFrame = 16 << 20;
+const silence = 60; // seconds after which a stream counts as cut: the server says something every 15
+const lived = 5; // seconds after which a connection counts as a success: a job may have nothing to say for long
 
-/** Reads events off a stream. One that the end cuts off does not count. */
-export async function* frames(chunks: AsyncIterable<Uint8Array>, after = ""): AsyncGenerator<Frame> {
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  let rest = "", id = after, name = "", size = 0, data: string[] = [];
-  for await (const chunk of chunks) {
-    if ((size += chunk.length) > longestFrame) throw new TakoError("malformed", "an event is longer than 16 MiB");
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (let line of lines) {
-      if (line.endsWith("\r")) line = line.slice(0, -1);
-      if (line === "") {
-        if (data.length > 0 || name) yield { id, name, data: data.join("\n") };
-        name = ""; data = []; size = rest.length;
-        continue;
+/** What a job did or said. */
+export class JobEvent {
+  constructor(
+    /** Where to go on after this event, see EventsOptions.after. */
+    readonly id: string,
+    readonly type: EventType,
+    /** All that the server sent. */
+    readonly data: Record<string, unknown>,
+  ) {}
+  /** When it happened, as RFC 3339 has it, with nanoseconds. */
+  get ts(): string { return String(this.data.ts ?? ""); }
+  /** Counts from 0. */
+  get attempt(): number { return Number(this.data.attempt ?? 0); }
+  /** Where the job stands, of "status" and "end". */
+  get status(): Status | undefined { return this.data.status as Status | undefined; }
+
+  /** What the program wrote, of "stdout" and "stderr"; bytes that are no text are U+FFFD. */
+  get text(): string { return typeof this.data.text === "string" ? this.data.text : new TextDecoder().decode(this.bytes); }
+  /** The same as it was written. */
+  get bytes(): Uint8Array {
+    if (typeof this.data.text === "string") return new TextEncoder().encode(this.data.text);
+    try {
+      return Uint8Array.from(atob(String(this.data.b64 ?? "")), (c) => c.charCodeAt(0));
+    } catch { throw new TakoError("malformed", "of the job's events there is output that is not base64"); }
+  }
+}
+
+/** A job's events: what is stored, then what happens, to its end, over as many connections as it takes. */
+export async function* events(http: Http, id: string, o: EventsOptions): AsyncGenerator<JobEvent, void, undefined> {
+  const f = new Follower(http, id, o);
+  while (!f.done) {
+    try { yield* f.connection(); } catch (e) {
+      await f.failed(e);
+      continue;
+    }
+    if (!f.done) await f.next();
+  }
+}
+
+/** Reads a job's events over as many connections as it takes. */
+class Follower {
+  done = false;
+  private readonly path: string;
+  private readonly patience: Patience;
+  private after: string;
+  private opened = false; // a connection was had
+  private news = false; // the last connection had events
+  private ended = false; // the job had, before the last connection
+  constructor(private readonly http: Http, private readonly id: string, private readonly o: EventsOptions) {
+    this.path = path`/jobs/${id}/events`;
+    this.patience = new Patience(o.patience ?? 120);
+    this.after = o.after ?? "";
+  }
+
+  /** Reads one stream, to its end or to the job's. */
+  async *connection(): AsyncGenerator<JobEvent, void, undefined> {
+    const headers: Record<string, string> = { Accept: "text/event-stream" };
+    if (this.after) headers["Last-Event-ID"] = this.after;
+    this.news = false;
+    const reply = await this.http.open({ ...get(this.path, this.o.follow === false ? { follow: false } : {}), headers }, this.o);
+    this.opened = true;
+    const since = now();
+    try {
+      for await (const frame of stream(reply, this.after)) {
+        const e = event(frame, reply);
+        this.after = e.id;
+        this.news = true;
+        this.patience.renew();
+        this.done = e.type === "end";
+        yield e;
+        if (this.done) return;
       }
-      const colon = line.indexOf(":");
-      const field = colon < 0 ? line : line.slice(0, colon);
-      const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-      if (field === "id") id = value;
-      else if (field === "event") name = value;
-      else if (field === "data") data.push(value);
+    } finally {
+      if (now() - since > lived) this.patience.renew();
     }
   }
+
+  /** Goes on after an error, or throws it. */
+  async failed(e: unknown): Promise<void> {
+    if (!(e instanceof TakoError) || !this.opened || !e.temporary) throw e;
+    await this.patience.pause(e, this.o.signal);
+  }
+
+  /** Says what comes after a stream that ended in order but without the end event: the server stops, or there is nothing
+   * after the event to begin with. */
+  async next(): Promise<void> {
+    if (this.o.follow === false || this.ended && !this.news) {
+      this.done = true;
+      return;
+    }
+    try {
+      const at = await this.http.object<JobStatus>(get(path`/jobs/${this.id}`), this.o);
+      this.ended = !["queued", "pending", "running"].includes(at.status);
+    } catch (e) { return this.failed(e); }
+    if (!this.ended) await this.failed(new TakoError("unreachable", "the server ends the stream of events again and again"));
+  }
+}
+
+/** The frames of an answer that is a stream of events. */
+export async function* stream(reply: Reply, after = ""): AsyncGenerator<Frame, void, undefined> {
+  if (reply.type !== "text/event-stream") {
+    await reply.close();
+    throw reply.malformed(`its events are ${reply.type || "of no type"}`);
+  }
+  yield* frames(reply.chunks(silence), after);
+}
+
+/** The data of a frame. */
+export function dataOf(frame: Frame, reply: Reply): Record<string, unknown> {
+  let data: unknown;
+  try { data = JSON.parse(frame.data); } catch { /* it is told below */ }
+  if (typeof data === "object" && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
+  throw reply.malformed("there is an event that is not understood");
+}
+
+function event(frame: Frame, reply: Reply): JobEvent {
+  return new JobEvent(frame.id, frame.name as EventType, dataOf(frame, reply));
 }

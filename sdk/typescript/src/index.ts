@@ -1,3 +1,13 @@
-export * from "./client.js";
-export * from "./error.js";
-export { frames, type Frame } from "./events.js";
+export * from "./answers.js";
+export { type Content, type Streamed } from "./body.js";
+export { type BuildEvent, type BuildOptions } from "./builds.js";
+export { Client } from "./client.js";
+export { Download } from "./download.js";
+export { TakoError, UnsafePathError, WebhookError, type ErrorFacts, type ErrorKind, type Problem } from "./error.js";
+export { JobEvent, type EventsOptions } from "./events.js";
+export { type CallOptions, type Options } from "./http.js";
+export * from "./operate.js";
+export * from "./requests.js";
+export { frames, type Frame } from "./sse.js";
+export { type WaitOptions } from "./waiting.js";
+export { signWebhook, verifyWebhook, type VerifyOptions } from "./webhooks.js";
