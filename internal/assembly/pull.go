@@ -8,11 +8,23 @@ import (
 	"github.com/takovm/tako/internal/environment"
 	"github.com/takovm/tako/internal/job"
 	"github.com/takovm/tako/internal/oci"
+	"github.com/takovm/tako/internal/sandbox"
 )
 
 // OpenImages opens the store of container images in the data directory.
 func OpenImages(cfg *config.Config) (*oci.Store, error) {
 	return oci.Open(filepath.Join(cfg.DataDir, "cache", "images"), environmentCache(cfg), oci.Limits{})
+}
+
+// OpenOtherImages opens those of another data directory, which has to be this
+// user's too: its records name files, and what is taken over may stay the same file.
+func OpenOtherImages(cfg *config.Config, dataDir string) (*oci.Store, error) {
+	if err := sandbox.OwnDirectory(dataDir); err != nil {
+		return nil, err
+	}
+	there := *cfg
+	there.DataDir = dataDir
+	return OpenImages(&there)
 }
 
 // Image is the environment of a container image, for the Environment of an

@@ -29,9 +29,7 @@ stays when the other is removed. It can be run in, and not be the base of anothe
 		if err != nil {
 			return err
 		}
-		there := *cfg
-		there.DataDir = from
-		other, err := assembly.OpenImages(&there)
+		other, err := assembly.OpenOtherImages(cfg, from)
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (g *again) made(ctx context.Context, r *remote, c *tako.Client, s *tako.Sub
 	if !g.wait {
 		return r.say(s, func() { r.printf("%s\n", s.JobID) })
 	}
-	fmt.Fprintf(r.app.streams.Err, "tako: the job is %s\n", s.JobID)
+	fmt.Fprintf(r.app.streams.Err, "tako: the job is %s\n", oneLine(s.JobID))
 	status, err := r.logs(ctx, c, s.JobID, tako.EventsOptions{Patience: -1})
 	if err == nil && status != job.Succeeded {
 		return &exitError{code: exitFailed, msg: fmt.Sprintf("the job ended as %s", status)}
@@ -224,10 +224,10 @@ func (r *remote) endedBefore(ctx context.Context, t time.Time, status string) ([
 				ids = append(ids, e.ExecutionID)
 			}
 		}
-		if !page.HasMore {
+		if !page.HasMore || len(page.Items) == 0 { // a server that has more and gives none would never be done
 			return ids, nil
 		}
-		f.Offset += page.Count
+		f.Offset += len(page.Items)
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -62,8 +63,13 @@ func (r *remote) logs(ctx context.Context, c *tako.Client, id string, o tako.Eve
 
 func (r *remote) event(e tako.Event) error {
 	if r.json {
-		r.printf("{\"id\":%q,\"event\":%q,\"data\":%s}\n", e.ID, e.Type, e.Data)
-		return nil
+		line := json.NewEncoder(r.app.streams.Out)
+		line.SetEscapeHTML(false)
+		return line.Encode(struct {
+			ID    string          `json:"id"`
+			Event tako.EventType  `json:"event"`
+			Data  json.RawMessage `json:"data"`
+		}{e.ID, e.Type, e.Data})
 	}
 	to := r.app.streams.Out
 	switch e.Type {

@@ -100,7 +100,7 @@ Its holder sees only what was made with it, unless it has the scope admin.`,
 		}
 		return r.say(k, func() {
 			r.printf("%s\n", k.APIKey)
-			fmt.Fprintf(r.app.streams.Err, "tako: key %s, scopes %s; webhooks are signed with %s\n", k.ID, strings.Join(k.Scopes, ", "), k.WebhookSecret)
+			fmt.Fprintf(r.app.streams.Err, "tako: key %s, scopes %s; webhooks are signed with %s\n", oneLine(k.ID), oneLine(strings.Join(k.Scopes, ", ")), oneLine(k.WebhookSecret))
 		})
 	})
 }

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"strings"
+	"unicode"
 
 	"github.com/takovm/tako/internal/job"
 )
@@ -35,10 +38,14 @@ func (o *output) Close() { o.root.Close() }
 // save writes one artifact beside its place and moves it there when it is
 // complete.
 func (o *output) save(name string, size int64, content io.Reader) error {
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return errors.New("not copied: its name holds control characters")
+	}
 	if err := o.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return fmt.Errorf("not copied: %w", err)
 	}
-	part := path.Join(path.Dir(name), ".tako-part")
+	// A name of its own: a fixed one could be that of another artifact.
+	part := path.Join(path.Dir(name), ".tako-"+rand.Text())
 	if err := o.write(part, size, content); err != nil {
 		return errors.Join(fmt.Errorf("not copied: %w", err), o.discard(part))
 	}
@@ -49,18 +56,28 @@ func (o *output) save(name string, size int64, content io.Reader) error {
 }
 
 func (o *output) write(part string, size int64, content io.Reader) error {
-	if err := o.discard(part); err != nil {
-		return err
-	}
 	f, err := o.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, content)
-	if err == nil && n != size {
-		err = job.Errorf(job.KindInvalid, "it changed while it was read")
+	n, err := io.Copy(f, io.LimitReader(content, size)) // it may have no end
+	if err == nil {
+		err = ended(content, size-n)
 	}
 	return errors.Join(err, f.Close())
+}
+
+// ended checks that nothing is missing and nothing comes after. Readers say at
+// their end whether all that they gave was right.
+func ended(content io.Reader, missing int64) error {
+	more, err := io.CopyN(io.Discard, content, 1)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return err
+	case missing != 0 || more != 0:
+		return job.Errorf(job.KindInvalid, "it changed while it was read")
+	}
+	return nil
 }
 
 func (o *output) discard(part string) error {

@@ -58,8 +58,8 @@ func (s *shelf) holds(t *testing.T, name, want string) {
 	if data, err := os.ReadFile(path); err != nil || string(data) != want {
 		t.Errorf("%q is %q, %v; want %q", name, data, err, want)
 	}
-	if _, err := os.Lstat(filepath.Join(filepath.Dir(path), ".tako-part")); err == nil {
-		t.Errorf("an unfinished file is left beside %q", name)
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".tako-????????*")); len(left) > 0 {
+		t.Errorf("unfinished files are left beside %q: %v", name, left)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestSaveHostileNames(t *testing.T) {
 	s := newShelf(t)
 	for _, name := range []string{
 		"../neighbour/victim", "..", "../x", "a/../../x", "/etc/tako-test", s.neighbour + "/victim", "", ".", "a/..", "x/../../neighbour/y",
-		"nul\x00byte", strings.Repeat("x", 256),
+		"nul\x00byte", "\x1b[2Jcleared", "line\nline", strings.Repeat("x", 256),
 	} {
 		if err := s.put(name, "hostile"); err == nil {
 			t.Errorf("%q is taken", name)
@@ -102,7 +102,6 @@ func TestSavePlantedLinks(t *testing.T) {
 	plant("../neighbour/victim", "relative")
 	plant(filepath.Join(s.neighbour, "new"), "dangling")
 	plant("loop", "loop")
-	plant("../neighbour/victim", ".tako-part")
 	for _, name := range []string{"absolute", "relative", "dangling", "loop"} {
 		must(t, s.put(name, "mine"))
 		s.holds(t, name, "mine")
@@ -137,12 +136,40 @@ func TestSaveInTheWay(t *testing.T) {
 		}
 	}
 	s.holds(t, "file", "here")
-	must(t, os.MkdirAll(filepath.Join(s.dir, "blocked", ".tako-part", "x"), 0o700))
-	if err := s.put("blocked/a", "x"); err == nil {
-		t.Error("a directory in place of the unfinished file was removed")
-	}
 	must(t, s.put("after", "fine"))
 	s.holds(t, "after", "fine")
+}
+
+// Files that are called as unfinished ones once were are files like others.
+func TestSaveBesideAnother(t *testing.T) {
+	s := newShelf(t)
+	must(t, s.put(".tako-part", "first"))
+	must(t, s.put("other", "second"))
+	must(t, s.put("dir/.tako-part/x", "third"))
+	must(t, s.put("dir/y", "fourth"))
+	s.holds(t, ".tako-part", "first")
+	s.holds(t, "dir/.tako-part/x", "third")
+}
+
+// A file that does not end where it said is not read on.
+func TestSaveEndless(t *testing.T) {
+	s := newShelf(t)
+	var read int64
+	if err := s.save("a", 1000, endless{&read}); err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("%v", err)
+	}
+	if entries, _ := os.ReadDir(s.dir); len(entries) != 0 || read > 1<<20 {
+		t.Errorf("%v, %d bytes read", entries, read)
+	}
+}
+
+type endless struct{ read *int64 }
+
+func (e endless) Read(p []byte) (int, error) {
+	if *e.read += int64(len(p)); *e.read > 1<<24 {
+		return 0, errors.New("too much is read")
+	}
+	return len(p), nil
 }
 
 // A file that does not come in full is not there, and an older one stays.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -102,7 +103,14 @@ func (r *remote) say(answer any, human func()) error {
 	return nil
 }
 
+// printf prints for people. Texts are printable: what others wrote, a server for
+// one, may not drive the terminal.
 func (r *remote) printf(format string, args ...any) {
+	for i, a := range args {
+		if text := reflect.ValueOf(a); text.Kind() == reflect.String {
+			args[i] = oneLine(text.String())
+		}
+	}
 	fmt.Fprintf(r.app.streams.Out, format, args...)
 }
 

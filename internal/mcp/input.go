@@ -56,15 +56,19 @@ func seconds(n int) *int {
 	return &n
 }
 
-func (in *runInput) request() (tako.ExecuteRequest, error) {
+// request is what is asked for. arguments are the same as they came: in has numbers
+// as float64.
+func (in *runInput) request(arguments json.RawMessage) (tako.ExecuteRequest, error) {
 	r := tako.ExecuteRequest{Code: in.Code, Language: in.Language, Args: in.Args, Env: in.Env, Stdin: in.Stdin, JobType: in.JobType,
 		Requirements: in.Requirements, Timeout: seconds(in.Timeout), Labels: in.Labels}
 	if in.InputData != nil {
-		data, err := json.Marshal(in.InputData)
-		if err != nil {
+		var exact struct {
+			InputData json.RawMessage `json:"input_data"`
+		}
+		if err := json.Unmarshal(arguments, &exact); err != nil {
 			return r, err
 		}
-		r.InputData = data
+		r.InputData = exact.InputData
 	}
 	if in.Memory != "" {
 		r.Limits = &tako.Limits{Memory: in.Memory}

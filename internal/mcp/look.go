@@ -100,7 +100,7 @@ func (t *tools) readArtifact(ctx context.Context, _ *sdk.CallToolRequest, in rea
 		data = characters(data[:min(int64(len(data)), most)])
 	}
 	out := &readOutput{Name: in.Name, SizeBytes: from.Size, ContentType: from.ContentType, Offset: in.Offset, Bytes: len(data)}
-	if next := in.Offset + int64(len(data)); next < from.Size {
+	if next := in.Offset + int64(len(data)); next < from.Size || from.Size < 0 && int64(len(data)) == most {
 		out.NextOffset = &next
 	}
 	var content sdk.Content

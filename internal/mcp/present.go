@@ -78,8 +78,9 @@ func show(r *tako.FullRecord) *execution {
 	}
 	if len(r.Output) > maxText {
 		note("output: its %d bytes are left out", len(r.Output))
-	} else if len(r.Output) > 0 {
-		_ = json.Unmarshal(r.Output, &e.Output) // the server's own JSON
+	} else if len(r.Output) > 0 && json.Unmarshal(r.Output, &e.Output) != nil { // a number no float64 holds, or nested deep
+		e.Output = nil
+		note("output: its %d bytes are in the text only", len(r.Output))
 	}
 	return e
 }
@@ -103,7 +104,12 @@ func (t *tools) present(ctx context.Context, r *tako.FullRecord) (*sdk.CallToolR
 		}
 		images = append(images, &sdk.ImageContent{Data: data, MIMEType: a.ContentType})
 	}
-	text, err := json.Marshal(e)
+	// The protocol's library has numbers as float64; the text has them as they are.
+	exact := *e
+	if len(r.Output) > 0 && len(r.Output) <= maxText {
+		exact.Output = r.Output
+	}
+	text, err := json.Marshal(exact)
 	if err != nil {
 		return nil, nil, err
 	}

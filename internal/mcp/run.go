@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -25,7 +26,7 @@ func (t *tools) addRunning(s *sdk.Server) {
 	sdk.AddTool(s, &sdk.Tool{Name: "run_code", Description: runs},
 		func(ctx context.Context, req *sdk.CallToolRequest, in runInput) (*sdk.CallToolResult, *execution, error) {
 			return t.run(ctx, req, func(ctx context.Context) (*tako.Submitted, error) {
-				r, err := in.request()
+				r, err := in.request(req.Params.Arguments)
 				if err != nil {
 					return nil, err
 				}
@@ -93,7 +94,7 @@ func (t *tools) follow(ctx context.Context, req *sdk.CallToolRequest, id string)
 func saying(e tako.Event) string {
 	if e.Type == tako.EventStdout || e.Type == tako.EventStderr {
 		if b, err := e.Bytes(); err == nil {
-			text, _ := cut(strings.ToValidUTF8(string(b), "\uFFFD"), maxProgress)
+			text, _ := cut(printable(string(b)), maxProgress)
 			return text
 		}
 	}
@@ -101,4 +102,15 @@ func saying(e tako.Event) string {
 		return string(s)
 	}
 	return string(e.Type)
+}
+
+// printable is what a program wrote, as a line that tells of progress may have it:
+// it may not drive the terminal that shows it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
 }

@@ -47,12 +47,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = body.Close() // writes fail from here on
 		return nil, r.Context().Err()
 	}
-	length, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64)
-	if err != nil {
-		length = -1
-	}
-	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Body: body, ContentLength: length, Request: r,
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Body: body, ContentLength: lengthOf(w.sent), Request: r,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// lengthOf is how long an answer says it is; -1 where it does not.
+func lengthOf(h http.Header) int64 {
+	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		return n
+	}
+	return -1
 }
 
 // answer is an http.ResponseWriter into a pipe.

@@ -128,13 +128,13 @@ func TestRequestKeepsFiles(t *testing.T) {
 	text, bytes := "a", base64.StdEncoding.EncodeToString([]byte{0, 0xff})
 	in := runInput{Code: "x", Files: []fileInput{{Path: "a", Content: &text}, {Path: "../b", Base64: &bytes}, {Path: "c", Artifact: "id/c"}},
 		Network: &networkInput{Mode: "none"}, Memory: "1g", Stdin: &text, Labels: map[string]string{"a": "b"}}
-	r, err := in.request()
+	r, err := in.request(json.RawMessage(`{}`))
 	if err != nil || len(r.Files) != 3 || r.Files[2].Artifact != "id/c" || r.Limits.Memory != "1g" || *r.Stdin != "a" || r.Labels["a"] != "b" || *r.Files[0].Text != "a" || *r.Files[1].Content != bytes || r.Files[1].Path != "../b" || r.Network.Mode != "none" || r.Timeout != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for _, wrong := range []fileInput{{Path: "a"}, {Path: "a", Content: &text, Artifact: "id/c"}} {
 		in := runInput{Code: "x", Files: []fileInput{wrong}}
-		if _, err := in.request(); err == nil || !strings.Contains(err.Error(), `"a" has`) {
+		if _, err := in.request(json.RawMessage(`{}`)); err == nil || !strings.Contains(err.Error(), `"a" has`) {
 			t.Errorf("%+v: %v", wrong, err)
 		}
 	}

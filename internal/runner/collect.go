@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -15,7 +14,6 @@ import (
 	"path"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/takovm/tako/internal/guest"
 	"github.com/takovm/tako/internal/job"
@@ -108,15 +106,6 @@ func (r *run) deliver(name string, size int64, content io.Reader) error {
 	}
 	_, err := io.Copy(io.Discard, content)
 	return err
-}
-
-// output keeps result.json as it is, if it is JSON: never through a float64.
-func (r *run) output(data []byte) {
-	if utf8.Valid(data) && json.Valid(data) {
-		r.result.Output = bytes.TrimSpace(data)
-		return
-	}
-	r.result.OutputNote = "result.json is not valid JSON in UTF-8 (NaN and Infinity are not, either)"
 }
 
 // meter sees a file pass by.

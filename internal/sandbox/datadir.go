@@ -17,17 +17,23 @@ func ownDirectories(dataDir, run string) error {
 		}
 	}
 	// The data directory itself may be reached by a link, to another disk say.
-	info, err := os.Stat(dataDir)
+	if err := OwnDirectory(dataDir); err != nil {
+		return err
+	}
+	info, err := os.Lstat(run)
 	if err != nil {
 		return unwritable(dataDir, err)
 	}
-	if err := ownDirectory(dataDir, info); err != nil {
-		return err
-	}
-	if info, err = os.Lstat(run); err != nil {
-		return unwritable(dataDir, err)
-	}
 	return ownDirectory(run, info)
+}
+
+// OwnDirectory refuses a directory that is not this user's alone.
+func OwnDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return unwritable(dir, err)
+	}
+	return ownDirectory(dir, info)
 }
 
 func ownDirectory(dir string, info os.FileInfo) error {

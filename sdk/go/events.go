@@ -68,10 +68,6 @@ type EventsOptions struct {
 	Patience time.Duration
 }
 
-// silence is after what time without a sign of life a stream counts as cut. The
-// server sends one every 15 s.
-const silence = time.Minute
-
 // Events answers what a job does and says: what is stored, and then what
 // happens, up to its EventEnd. A stream that breaks off, because the server is
 // started again say, is resumed after the last event: none is answered twice
@@ -172,9 +168,7 @@ func (f *follower) connection(ctx context.Context) error {
 	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "text/event-stream" {
 		return a.malformed("its events are %s", or(kind, "of no type"))
 	}
-	alive := &living{r: a.Body, clock: time.AfterFunc(silence, func() { a.cancel(errSilent) })}
-	defer alive.clock.Stop()
-	stream := &frames{r: bufio.NewReader(alive), id: f.after}
+	stream := &frames{r: bufio.NewReader(a.living()), id: f.after}
 	for {
 		next, err := stream.next()
 		if errors.Is(err, io.EOF) {
@@ -219,18 +213,4 @@ func (f *follower) take(a *answer, next frame) error {
 
 func eventError(what string) error {
 	return &Error{Detail: "of the job's events there is " + what, kind: ErrMalformed}
-}
-
-// living notes that something was read.
-type living struct {
-	r     io.Reader
-	clock *time.Timer
-}
-
-func (l *living) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if n > 0 {
-		l.clock.Reset(silence)
-	}
-	return n, err
 }

@@ -60,11 +60,11 @@ func (c *Client) OpenArtifactAt(ctx context.Context, id, name string, offset, le
 		}
 		offset = 0 // it begins there
 	}
-	r.part = io.LimitReader(r.body.Body, length)
-	if _, err := io.CopyN(io.Discard, r.body.Body, offset); err != nil && !errors.Is(err, io.EOF) { // all of it came
+	if _, err := io.CopyN(io.Discard, r.from, offset); err != nil && !errors.Is(err, io.EOF) { // all of it came
 		r.Close()
 		return nil, r.body.cut(err)
 	}
+	r.from, r.part = io.LimitReader(r.from, length), true
 	return r, nil
 }
 
@@ -87,7 +87,7 @@ func (c *Client) artifact(ctx context.Context, name string, q call) (*ArtifactRe
 		return nil, err
 	}
 	return &ArtifactReader{Name: name, Size: a.ContentLength, ContentType: a.Header.Get("Content-Type"),
-		SHA256: strings.Trim(a.Header.Get("ETag"), `"`), body: a, sum: sha256.New()}, nil
+		SHA256: strings.Trim(a.Header.Get("ETag"), `"`), body: a, from: a.living(), sum: sha256.New()}, nil
 }
 
 // ArtifactReader reads a file that a job left.
@@ -98,27 +98,21 @@ type ArtifactReader struct {
 	ContentType string
 
 	body *answer
-	part io.Reader // what is read of body; nil is all
+	from io.Reader // the body, or a part of it
+	part bool      // no digest is known of what is read
 	sum  hash.Hash
 }
 
 // Read reads on. A whole file's digest is checked at its end.
 func (r *ArtifactReader) Read(p []byte) (int, error) {
-	if r.part != nil {
-		n, err := r.part.Read(p)
-		if err != nil && err != io.EOF {
-			err = r.body.cut(err)
-		}
-		return n, err
-	}
-	n, err := r.body.Body.Read(p)
+	n, err := r.from.Read(p)
 	r.sum.Write(p[:n])
 	switch {
 	case err == nil:
 		return n, nil
 	case err != io.EOF:
 		return n, r.body.cut(err)
-	case len(r.SHA256) == hex.EncodedLen(sha256.Size) && hex.EncodeToString(r.sum.Sum(nil)) != r.SHA256:
+	case !r.part && len(r.SHA256) == hex.EncodedLen(sha256.Size) && hex.EncodeToString(r.sum.Sum(nil)) != r.SHA256:
 		return n, r.body.malformed("the artifact %q is damaged", r.Name)
 	}
 	return n, io.EOF
@@ -179,14 +173,17 @@ func (c *Client) reader(ctx context.Context, q call) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plainReader{a}, nil
+	return &plainReader{a, a.living()}, nil
 }
 
 // plainReader has errors of its own for an answer that breaks off.
-type plainReader struct{ body *answer }
+type plainReader struct {
+	body *answer
+	from io.Reader
+}
 
 func (r *plainReader) Read(p []byte) (int, error) {
-	n, err := r.body.Body.Read(p)
+	n, err := r.from.Read(p)
 	if err != nil && err != io.EOF {
 		err = r.body.cut(err)
 	}
@@ -194,11 +191,3 @@ func (r *plainReader) Read(p []byte) (int, error) {
 }
 
 func (r *plainReader) Close() error { return r.body.Close() }
-
-// cut is the error of an answer that breaks off.
-func (a *answer) cut(err error) error {
-	if a.ctx.Err() != nil {
-		return fmt.Errorf("reading %s: %w", a.url, a.ctx.Err())
-	}
-	return &Error{Detail: fmt.Sprintf("the answer of %s broke off: %v", a.url, err), kind: ErrUnreachable, cause: err}
-}

@@ -43,6 +43,7 @@ func TestDocs(t *testing.T) {
 			r := &reader{t: t, b: b, url: s.url, name: filepath.Base(file)}
 			r.dir, err = os.MkdirTemp(b.work, "doc-")
 			must(t, err)
+			must(t, os.Symlink(filepath.Join(b.work, "wheels"), filepath.Join(r.dir, "wheels")))
 			r.env = []string{
 				"PATH=" + filepath.Dir(b.binary) + ":/usr/bin:/bin", "HOME=" + r.dir, "TAKO_VM_DATA_DIR=" + b.root, "TAKO_VM_CONFIG=" + config,
 				"TAKO_URL=" + s.url, "XDG_CACHE_HOME=" + b.work, "PYTHONPATH=" + filepath.Join(root, "sdk", "python"), "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8",
@@ -65,6 +66,7 @@ func docsConfig(t *testing.T, b *bench) string {
 	wheels := filepath.Join(b.work, "wheels")
 	must(t, os.Mkdir(wheels, 0o755))
 	takotest.Wheel(t, wheels, "cowsay", "6.1", map[string]string{"cowsay/__init__.py": "def get_output_string(who, text):\n    return f'{who} says {text}'\n"})
+	takotest.Wheel(t, wheels, "acme", "2.0", map[string]string{"acme.py": ""})
 	takotest.Wheel(t, wheels, "tabulate", "0.9.0", map[string]string{"tabulate.py": "__version__ = '0.9.0'\n"})
 	must(t, os.WriteFile(filepath.Join(wheels, "left-pad-1.3.0.tgz"), takotest.NPMPackage(t,
 		map[string]any{"name": "left-pad", "version": "1.3.0"}, map[string]string{"index.js": "module.exports = (s, n) => String(s).padStart(n)\n"}), 0o644))

@@ -13,12 +13,15 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Set, Tuple
+
+import httpx
 
 from . import _keeper
 from ._binary import find_tako
@@ -56,7 +59,9 @@ class Child:
         except BaseException:
             self._release()
             raise
-        self.client = TakoVM(url, api_key=key)
+        # A proxy of the environment would be told the key, and cannot reach this.
+        self._http = httpx.Client(trust_env=False)
+        self.client = TakoVM(url, api_key=key, session=self._http)
         self._types: Dict[str, Dict[str, Any]] = {}
         self._images: Set[str] = set()
 
@@ -79,7 +84,8 @@ class Child:
     def _start(self, settings: Dict[str, Any], key: str) -> "subprocess.Popen[bytes]":
         file = self._slot.with_suffix(".yaml")
         # JSON is YAML. The key is in the environment, which others cannot read.
-        file.write_text(json.dumps({**_SETTINGS, **settings}), "utf-8")
+        with open(_private(file), "w", encoding="utf-8") as f:  # an index's URL may have a password
+            json.dump({**_SETTINGS, **settings}, f)
         env = {
             **_environment(settings),
             "TAKO_VM_CONFIG": str(file),
@@ -88,7 +94,7 @@ class Child:
             "TAKO_VM_API_KEYS": key,
         }
         command = [sys.executable, "-I", "-S", str(_keeper.__file__), find_tako(), "server", "--host", "127.0.0.1", "--port", "0"]
-        with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        with open(_private(self._log), "wb") as log:
             return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
 
     def _listening(self) -> str:
@@ -113,7 +119,7 @@ class Child:
         if self.pid != os.getpid() or self._stopped:
             return
         self._stopped = True
-        self.client.close()
+        self._http.close()
         self._end()
         self._release()
 
@@ -131,6 +137,12 @@ class Child:
     def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _private(file: Path) -> int:
+    """A file of this user's alone, empty."""
+    file.unlink(missing_ok=True)
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 _SETTINGS: Dict[str, Any] = {
@@ -170,6 +182,8 @@ def _slot() -> Tuple[Path, Optional[int]]:
         raise RuntimeError("sandboxes need Linux")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tako-vm")
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
+    base = base.resolve()  # links on the way to it may be somebody else's, and be changed
+    _check(base)
     for n in range(SLOTS):
         fd = os.open(base / f"{n}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -182,6 +196,14 @@ def _slot() -> Tuple[Path, Optional[int]]:
             pass
         os.close(fd)
     raise RuntimeError(f"{SLOTS} processes with sandboxes run already")
+
+
+def _check(base: Path) -> None:
+    """What is in the directory says what the server does: it must be this user's."""
+    known, above = base.stat(), base.parent.stat()
+    replaced = above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX
+    if known.st_uid != os.geteuid() or known.st_mode & 0o022 or above.st_uid not in (0, os.geteuid()) or replaced:
+        raise RuntimeError(f"{str(base)!r} is another user's or others may write there; name another directory in XDG_CACHE_HOME")
 
 
 def _in_use(folder: Path) -> bool:

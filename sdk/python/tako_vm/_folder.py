@@ -17,6 +17,7 @@ from .errors import UnsafePathError
 
 _DIR_FD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _RESERVED = '<>:"|?*'  # Windows gives them a meaning
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", *(kind + n for kind in ("com", "lpt") for n in "0123456789\u00b9\u00b2\u00b3")}
 
 
 def parts_of(name: str) -> List[str]:
@@ -26,6 +27,9 @@ def parts_of(name: str) -> List[str]:
     bad = not parts or any(p in ("", ".", "..") for p in parts) or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name)
     if not bad and os.name == "nt":
         bad = any(c in _RESERVED for c in name) or any(p[-1] in ". " for p in parts)
+        bad = bad or any(p.split(".")[0].rstrip().lower() in _DEVICES for p in parts)
+    if not bad and any("\ud800" <= c <= "\udfff" for c in name):
+        raise UnsafePathError(f"the name {name!r} is not UTF-8")
     if bad:
         raise UnsafePathError(f"the name {name!r} would lead out of its folder")
     return parts

@@ -18,15 +18,15 @@ def take_over(image: str, data_dir: Path, pull: bool) -> None:
     data directory; with pull one that is not here is pulled before. RuntimeError,
     which says what to do, where there is none."""
     # What is known and damaged is not pulled: it may have been built here.
-    unknown = _env(["show", image], dict(os.environ))
+    unknown = _env(["show", "--", image], dict(os.environ))
     if unknown and not pull:
         raise RuntimeError(unknown)
     if unknown:
         # Into the user's own directory: other processes need it, too, and tako env
         # lists and removes it.
-        _done(_env(["pull", "--quiet", image], dict(os.environ)))
+        _done(_env(["pull", "--quiet", "--", image], dict(os.environ)))
     theirs = str(get_config().data_dir)
-    _done(_env(["copy", image, "--from", theirs], {**os.environ, "TAKO_VM_DATA_DIR": str(data_dir)}))
+    _done(_env(["copy", "--from", theirs, "--", image], {**os.environ, "TAKO_VM_DATA_DIR": str(data_dir)}))
 
 
 def _env(arguments: List[str], environment: Dict[str, str]) -> str:

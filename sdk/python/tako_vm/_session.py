@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Protocol, Tupl
 
 import httpx
 
+from ._body import encoded
 from ._version import __version__
 
 __all__ = ["Session", "SessionTransport", "through"]
@@ -96,7 +97,7 @@ class SessionTransport(httpx.BaseTransport):
         for raw, value in request.headers.raw:
             name, text = raw.decode("latin-1"), value.decode("latin-1")
             known = name.lower()
-            if known in _DROPPED or known == "accept-encoding":
+            if known in _DROPPED:
                 continue
             if known in own and _DEFAULTS.get(known) == text:
                 continue
@@ -131,11 +132,11 @@ def _body(request: httpx.Request) -> Any:
 
 
 def _answered(answer: Any) -> List[Tuple[bytes, bytes]]:
-    """Headers of an answer, without what is not true any more: requests decodes."""
+    """Headers of an answer, without what is not true any more: requests decodes,
+    unless it is an encoding for which nothing is read."""
+    gone = ("transfer-encoding",) if encoded(answer) else ("content-encoding", "transfer-encoding")
     return [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.headers.items()
-        if name.lower() not in ("content-encoding", "transfer-encoding")
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items() if name.lower() not in gone
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Iterator, List
 
 MAX_FRAME = 16 << 20  # bytes; the server's are a hundredth of it
+LINE = 64  # bytes that a line takes here beside its own
 _END = re.compile(rb"\r\n|\r|\n")
 _MARK = b"\xef\xbb\xbf"  # of the byte order, which the first line may have
 
@@ -44,7 +45,7 @@ class Frames:
                 self._first, line = False, line[3:] if line.startswith(_MARK) else line
             if line:
                 self._lines.append(line)
-                self._size += len(line)
+                self._size += len(line) + LINE
             else:
                 frame, self._lines, self._size = self._frame(), [], 0
                 if frame is not None:

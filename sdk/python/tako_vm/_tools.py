@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from ._plans import jobs
 from ._plans.files import read
 from ._wire import Plan, Wire, get, path, query
-from .errors import ClientError, ValidationError
+from .errors import ClientError, MalformedResponseError, ValidationError
 from .requests import InputFile, JobOptions, JobRequest
 
 MAX_TEXT = 32 << 10  # bytes of each stream, of output, and of a file that is no text
@@ -109,7 +109,7 @@ DEFINITIONS = {
 def arguments_of(name: str, given: Union[str, Mapping[str, Any], None]) -> Dict[str, Any]:
     """The arguments of a call as its tool takes them. ValidationError in words for
     the model. What is null was left out."""
-    tool = DEFINITIONS.get(name)
+    tool = DEFINITIONS.get(name) if isinstance(name, str) else None
     if tool is None:
         raise ValidationError(f"there is no tool {name!r}; there are {', '.join(DEFINITIONS)}")
     if isinstance(given, str):
@@ -162,13 +162,22 @@ def answer(wire: Wire, name: str, values: Mapping[str, Any], job_type: Optional[
         return failed(e)
     except ValidationError as e:
         return failed(e)
+    except MalformedResponseError as e:
+        if isinstance(e.__cause__, RecursionError):  # what the program left is: another one can be written
+            return failed(e)
+        raise
 
 
 def failed(e: Exception) -> str:
     """An error in words for the model."""
     problems = e.problems if isinstance(e, ClientError) else []
-    said = [f"{'.'.join(str(at) for at in p.get('loc', ())[1:])}: {p.get('msg')}" for p in problems]
-    return "Error: " + ("; ".join(said) or getattr(e, "detail", None) or str(e))
+    said = [f"{'.'.join(str(at) for at in _list(p.get('loc'))[1:])}: {p.get('msg')}" for p in problems]
+    return _sendable("Error: " + ("; ".join(said) or getattr(e, "detail", None) or str(e)))
+
+
+def _sendable(text: str) -> str:
+    """Text that can be sent on: JSON may have halves of characters, and UTF-8 not."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _run(wire: Wire, values: Mapping[str, Any], job_type: Optional[str]) -> Plan[str]:
@@ -202,7 +211,10 @@ def _file(given: Mapping[str, str]) -> InputFile:
 
 def _look(wire: Wire, id: str) -> Plan[str]:
     record = yield from wire.object(get(path("/executions/", id), query(view="full")))
-    return json.dumps(shown(record), ensure_ascii=False)
+    try:
+        return _sendable(json.dumps(shown(record), ensure_ascii=False))
+    except RecursionError as e:  # what was nested just deep enough to be read
+        raise MalformedResponseError(f"the record of the execution {id} is nested too deep") from e
 
 
 def shown(record: Mapping[str, Any]) -> Dict[str, Any]:
@@ -210,7 +222,8 @@ def shown(record: Mapping[str, Any]) -> Dict[str, Any]:
     cut: List[str] = []
     streams: Dict[str, str] = {}
     for name in ("stdout", "stderr"):
-        whole = record.get(name) or ""
+        said = record.get(name)
+        whole = said if isinstance(said, str) else ""
         streams[name] = shortened(whole, MAX_TEXT)
         if streams[name] != whole or record.get(name + "_truncated"):
             cut.append(f"{name}: {len(streams[name].encode('utf-8', 'replace'))} bytes are shown")
@@ -221,7 +234,8 @@ def shown(record: Mapping[str, Any]) -> Dict[str, Any]:
         output = None
     artifacts = [
         {key: a[key] for key in ("name", "size_bytes", "content_type") if a.get(key) is not None}
-        for a in record.get("artifacts") or ()
+        for a in _list(record.get("artifacts"))
+        if isinstance(a, dict)
     ]
     all: Dict[str, Any] = {
         "execution_id": record.get("execution_id"),
@@ -235,6 +249,10 @@ def shown(record: Mapping[str, Any]) -> Dict[str, Any]:
         "cut": cut or None,
     }
     return {key: value for key, value in all.items() if value is not None}
+
+
+def _list(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else []
 
 
 def shortened(text: str, most: int) -> str:

@@ -54,7 +54,7 @@ class TypedJob:
         """The dataclass of an output; ValidationError where it does not fit."""
         try:
             return _convert.build(self.returns, output)
-        except (TypeError, ValueError, NameError) as e:
+        except (TypeError, ValueError, NameError, OverflowError, RecursionError) as e:
             raise ValidationError(f"the result does not fit {self.returns.__name__}: {e}") from e
 
 

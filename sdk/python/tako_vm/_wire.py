@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import uuid
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
+from ._body import MAX_ANSWER, Reply
 from ._version import __version__
 from .errors import APIError, ClientError, MalformedResponseError, ServerError, TransportError, ValidationError
 
@@ -28,6 +30,7 @@ Plan = Generator[Any, Any, T]
 RETRIES = 3
 BACKOFF = 0.5  # seconds, doubled with each repetition
 MAX_PAUSE = 30.0  # a server that asks for a longer pause gets no repetition
+LONGEST = 1 << 30  # seconds: what is more than time has
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
@@ -51,6 +54,7 @@ class Call:
     read: Optional[float] = None
     correlation_id: Optional[str] = None
     repeat: bool = False
+    most: int = MAX_ANSWER  # bytes of the answer
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Ready:
 
     call: Call
     url: str
-    headers: List[Tuple[bytes, bytes]]
+    headers: List[Tuple[bytes, bytes]] = field(repr=False)  # the key is among them
     content: Optional[bytes]
     timeout: httpx.Timeout
     correlation_id: str
@@ -100,16 +104,6 @@ class Emit:
     value: Any
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer. stream is set where its body is still to be read."""
-
-    status: int
-    headers: httpx.Headers
-    content: bytes
-    stream: Any = None
-
-
 class Wire:
     """What all calls of a client share."""
 
@@ -126,7 +120,8 @@ class Wire:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.correlation_id = correlation_id
-        self.headers: Dict[str, str] = {"User-Agent": f"tako-vm-python/{__version__}", "Accept": "*/*"}
+        agent = f"tako-vm-python/{__version__}"
+        self.headers: Dict[str, str] = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
         if api_key:
             self.headers["Authorization"] = "Bearer " + api_key.strip()
         self.own = dict(headers or {})
@@ -160,11 +155,14 @@ class Wire:
                 sent = value
         url = self.base_url + call.path
         if call.query:
-            url += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in call.query)
+            url += "?" + "&".join(f"{quoted(name)}={quoted(value)}" for name, value in call.query)
         read = self.timeout + 10 if call.read is None else call.read
         timeout = httpx.Timeout(read, connect=self.connect_timeout, pool=None)
-        encoded = [(n.encode("utf-8"), v.encode("utf-8")) for n, v in headers.items()]
-        return Ready(call, url, encoded, content, timeout, sent)
+        try:
+            named = [(n.encode("utf-8"), v.encode("utf-8")) for n, v in headers.items()]
+        except UnicodeEncodeError as e:
+            raise ValidationError("a header cannot be written as UTF-8") from e  # not which text: it may be the key
+        return Ready(call, url, named, content, timeout, sent)
 
     def fetch(self, call: Call) -> Plan[Reply]:
         """Makes a call until it goes well or cannot be repeated."""
@@ -188,6 +186,8 @@ class Wire:
             except FAILURES as e:
                 error, cause = self.failed(e, ready.correlation_id), e
             else:
+                if reply.wrong:
+                    raise malformed(reply, call, reply.wrong)
                 if 200 <= reply.status < 300:
                     return reply
                 error = failure(reply, ready)
@@ -225,7 +225,11 @@ class Wire:
 
 
 def _base(url: str) -> str:
-    u = urlsplit(url)
+    try:
+        u = urlsplit(url)
+        u.port  # noqa: B018 -- says when it is none
+    except ValueError as e:
+        raise ValidationError("the server's URL is not a URL") from e  # it may have a password
     if u.scheme not in ("http", "https") or not u.hostname or u.query or u.fragment:
         raise ValidationError("the server's URL does not look like http://localhost:8000")
     return url.rstrip("/")
@@ -243,7 +247,9 @@ def decode(reply: Reply, call: Call) -> Any:
     """The JSON of an answer."""
     try:
         return json.loads(reply.content)
-    except (ValueError, RecursionError) as e:
+    except RecursionError as e:
+        raise malformed(reply, call, "it is nested too deep") from e
+    except ValueError as e:
         kind = reply.headers.get("Content-Type") or "of no type"
         raise malformed(reply, call, f"it is {kind} and not JSON") from e
 
@@ -293,15 +299,21 @@ def _retry_after(text: Optional[str]) -> Optional[float]:
     """The header: seconds or a date."""
     if not text:
         return None
-    try:
-        return max(0.0, float(int(text)))
-    except ValueError:
-        pass
+    if re.fullmatch(r"-?[0-9]+", text, re.ASCII):
+        return float(min(max(int(text[:12]), 0), LONGEST))
     try:
         at = parsedate_to_datetime(text)
-        return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
-    except (TypeError, ValueError):
+        return min(max(0.0, (at - datetime.now(timezone.utc)).total_seconds()), float(LONGEST))
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
+
+
+def quoted(text: str) -> str:
+    """A text as one part of a URL."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as e:
+        raise ValidationError(f"{text!r} cannot be written as UTF-8") from e
 
 
 def path(*parts: str) -> str:
@@ -315,7 +327,7 @@ def path(*parts: str) -> str:
         if not isinstance(part, str) or not part.strip("."):
             # Empty parts and dots would make another path of it on the way.
             raise ValidationError(f"{part!r} is no id and no name")
-        out.append(quote(part, safe=""))
+        out.append(quoted(part))
     return "".join(out)
 
 

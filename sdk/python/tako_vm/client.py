@@ -10,12 +10,13 @@ from typing import Any, Iterator, List, Mapping, Optional, Type, TypeVar, Union
 
 import httpx
 
+from ._body import Body, Reply, encoded
 from ._methods.admin import Admin
 from ._methods.batches import Batches
 from ._methods.jobs import Jobs
 from ._methods.output import Output
 from ._session import Session, through
-from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, tls
+from ._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
 from .errors import ValidationError
 
 __all__ = ["TakoVM"]
@@ -118,19 +119,28 @@ class TakoVM(Jobs, Output, Batches, Admin):
             while opened:
                 opened.pop().close()
         elif isinstance(effect, Ready):
-            r = self._http.send(self._request(effect), follow_redirects=False)
-            return Reply(r.status_code, r.headers, r.content)
+            r = self._http.send(self._request(effect), stream=True, follow_redirects=False)
+            with contextlib.closing(r):
+                return _whole(r, effect.call.most)
         elif isinstance(effect, Open):
             r = self._http.send(self._request(effect.ready), stream=True, follow_redirects=False)
             opened.append(r)
             if r.is_success:
-                return Reply(r.status_code, r.headers, b"", r.iter_bytes())
-            r.read()
-            return Reply(r.status_code, r.headers, r.content)
+                return Reply(r.status_code, r.headers, b"", r.iter_bytes(), encoded(r))
+            return _whole(r, effect.ready.call.most)
         return None
 
     def _request(self, ready: Ready) -> httpx.Request:
         return request(self._http, ready)
+
+
+def _whole(r: httpx.Response, most: int) -> Reply:
+    body = Body(r, most)
+    if not body.wrong:
+        for chunk in r.iter_bytes():
+            if not body.add(chunk):
+                break
+    return body.reply()
 
 
 def _client_of(session: Any, api_key: Optional[str]) -> httpx.Client:

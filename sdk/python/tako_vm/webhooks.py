@@ -36,7 +36,10 @@ def verify_webhook(
     """
     if not secret:
         raise WebhookError("there is no secret to check the webhook with")
-    data = body.encode("utf-8") if isinstance(body, str) else bytes(body)
+    try:
+        data = body.encode("utf-8") if isinstance(body, str) else bytes(body)
+    except UnicodeEncodeError as e:
+        raise WebhookError("the webhook is not UTF-8") from e
     at, sums = _parse(_header(signature))
     want = _mac(secret, at, data)
     good = False
@@ -48,7 +51,7 @@ def verify_webhook(
         raise WebhookError("the signature of the webhook is too old, or of the future")
     try:
         record = json.loads(data)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise WebhookError("the webhook is not JSON") from e
     if not isinstance(record, dict):
         raise WebhookError("the webhook is no JSON object")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, Iterable, Mapping, Optional, Union
 
-from .._wire import Call, Emit, Pause, Plan, Reply, Wire, decode, get, malformed, path, query
+from .._body import Reply
+from .._wire import Call, Emit, Pause, Plan, Wire, decode, get, malformed, path, query
 from ..errors import ServerError, TransportError, ValidationError, WaitTimeoutError
 from ..requests import JobRequest
 from .jobs import PATIENCE

@@ -102,7 +102,7 @@ class _Follower:
     def take(self, frame: Frame, known: Optional[str]) -> Plan[None]:
         try:
             data: Any = json.loads(frame.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise MalformedResponseError("of the job's events there is one that is not understood", correlation_id=known)

@@ -9,8 +9,9 @@ import uuid
 from dataclasses import replace
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from .._body import Reply
 from .._typed import typed
-from .._wire import Call, Pause, Plan, Reply, Wire, decode, get, malformed, path, query
+from .._wire import Call, Pause, Plan, Wire, decode, get, malformed, path, query
 from ..errors import APIError, ClientError, SDKExecutionError, ServerError, TakoVMError, TransportError, ValidationError
 from ..requests import JobRequest
 from ..results import ExecutionResult
@@ -20,6 +21,7 @@ MARGIN = 30
 UNKNOWN = 930.0  # read timeout where the job's time is not known
 LONGEST_WAIT = 300.0  # of the server, in one call
 SUBMITS = 3
+LONGEST_JOB = 30 * 86400  # seconds: no server lets code run for so long
 PATIENCE = 120.0  # how long a server may be away while something waits for it
 
 
@@ -75,7 +77,9 @@ def _patience(wire: Wire, request: JobRequest) -> Plan[float]:
         seconds = yield from _limit(wire, (request.job_type or "default").partition("@")[0])
     if seconds is None:
         return UNKNOWN
-    return float(seconds + (request.startup_timeout or STARTUP) + MARGIN)
+    # What makes no sense is the server's to refuse; sockets take no such times.
+    parts = (seconds, request.startup_timeout or STARTUP)
+    return float(sum(min(max(part, 0), LONGEST_JOB) for part in parts) + MARGIN)
 
 
 def _limit(wire: Wire, name: str) -> Plan[Optional[int]]:
@@ -186,6 +190,8 @@ def wait(wire: Wire, id: str, timeout: Optional[float], view: Optional[str]) -> 
             if e.status_code not in (408, 429) or end is not None and time.monotonic() >= end:
                 raise
             away, pause = None, (e.retry_after or 1.0) if e.status_code == 429 else 0.0
+            if pause > PATIENCE or end is not None and pause and time.monotonic() + pause > end:
+                raise
         except (TransportError, ServerError) as e:
             if isinstance(e, ServerError) and not e.retryable:
                 raise

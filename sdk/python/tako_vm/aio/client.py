@@ -10,7 +10,8 @@ from typing import Any, AsyncIterator, List, Mapping, Optional, Type, TypeVar
 
 import httpx
 
-from .._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Reply, Wire, tls
+from .._body import Body, Reply, encoded
+from .._wire import FAILURES, Close, Emit, Open, Pause, Plan, Read, Ready, Wire, tls
 from ..client import DEFAULT_URL, request
 from ._admin import Admin
 from ._batches import Batches
@@ -122,19 +123,30 @@ class TakoVM(Jobs, Output, Batches, Admin):
             while opened:
                 await opened.pop().aclose()
         elif isinstance(effect, Ready):
-            r = await self._http.send(self._request(effect), follow_redirects=False)
-            return Reply(r.status_code, r.headers, r.content)
+            r = await self._http.send(self._request(effect), stream=True, follow_redirects=False)
+            try:
+                return await _whole(r, effect.call.most)
+            finally:
+                await r.aclose()
         elif isinstance(effect, Open):
             r = await self._http.send(self._request(effect.ready), stream=True, follow_redirects=False)
             opened.append(r)
             if r.is_success:
-                return Reply(r.status_code, r.headers, b"", r.aiter_bytes())
-            await r.aread()
-            return Reply(r.status_code, r.headers, r.content)
+                return Reply(r.status_code, r.headers, b"", r.aiter_bytes(), encoded(r))
+            return await _whole(r, effect.ready.call.most)
         return None
 
     def _request(self, ready: Ready) -> httpx.Request:
         return request(self._http, ready)
+
+
+async def _whole(r: httpx.Response, most: int) -> Reply:
+    body = Body(r, most)
+    if not body.wrong:
+        async for chunk in r.aiter_bytes():
+            if not body.add(chunk):
+                break
+    return body.reply()
 
 
 class _Done(Exception):
