@@ -55,7 +55,7 @@ func executeDescriptions() map[string]description {
 		"job_status": {"Without its output, which its result has. pending is a job that waits in the queue, with its place there.", ""},
 		"delete_job": {"Removes a job that has ended, with its record, events and files. Cancel one that runs first.", ""},
 		"job_result": {"The record as it is now, or, with wait, when the job has ended. One that has not ended by timeout is 408; ask again.", ""},
-		"cancel_job": {"Ends a job that waits or runs: its program is sent TERM and, kill_grace_ms later (500 by default), KILL. What it wrote is kept.", ""},
+		"cancel_job": {"Ends a job that waits or runs: its sandbox is destroyed at once, and its program is not asked first. What it printed is kept; what is in /output is not.", ""},
 		"rerun_job":  {"A new job with the code, the input, the files, the environment and the limits of one that has ended.", `{"timeout": 120}`},
 		"fork_job":   {"A new job with other code and the input, the files and the limits of one that has ended.", `{"code": "print(open('/input/data.json').read())"}`},
 		"job_events": {"Server-Sent Events (text/event-stream). event is one of status, stdout, stderr, artifact, build, truncated and end; data is JSON with ts, attempt and, for output, text, or b64 where the bytes are not UTF-8. " +

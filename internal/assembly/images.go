@@ -95,7 +95,7 @@ func (i *images) wanted(digest string) (packed, error) {
 	}
 	env, ok := i.host.Find(digest)
 	if !ok {
-		return packed{}, job.Errorf(job.KindInvalid, "environment %.12s, in which the job is to be repeated, is not here any more", digest).
+		return packed{}, job.Errorf(job.KindInvalid, "the environment of the version or job to be repeated is not here any more").
 			WithHint("this machine's Python or its packages have changed since; submit the code as a new job")
 	}
 	return packed{Environment: env, generation: now.generation}, nil

@@ -112,7 +112,7 @@ func TestCollectedLayers(t *testing.T) {
 	}
 	collect(plain)
 	_, err = r.Environment(t.Context(), Wanted{Digest: plain.Digest, Requirements: []string{"demo-b"}}, nil)
-	if job.KindOf(err) != job.KindInvalid || !strings.Contains(err.Error(), "in which the job is to be repeated, is not here any more") {
+	if job.KindOf(err) != job.KindInvalid || !strings.Contains(err.Error(), "the environment of the version or job to be repeated is not here any more") {
 		t.Errorf("a rerun: %v", err)
 	}
 	if again := made("demo-b"); again.Digest != plain.Digest {

@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/takovm/tako/internal/config"
@@ -29,4 +30,24 @@ func Egress(cfg *config.Config, secrets []egress.Secret) (o egress.Options, err 
 	o.Secrets = secrets
 	o.Authority, err = egress.NewAuthority()
 	return o, err
+}
+
+// CheckNetworks finds what is wrong with the networks of the configuration's job
+// types, before a job runs into it. The error is job.KindConfig, its cause is
+// config.Problems.
+func CheckNetworks(cfg *config.Config) error {
+	var found config.Problems
+	for i, t := range cfg.JobTypes {
+		o, err := Egress(cfg, egress.Unvalued(t.Secrets))
+		if err != nil {
+			return err
+		}
+		if _, err := egress.Compile(t.Policy(), o); err != nil {
+			found = append(found, config.Problem{Field: fmt.Sprintf("job_types[%d].network", i), Msg: err.Error()})
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return job.Errorf(job.KindConfig, "%w", found)
 }

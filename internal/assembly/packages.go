@@ -100,8 +100,8 @@ func (l *Local) Environment(ctx context.Context, w attempt.Wanted, log io.Writer
 				return env, nil
 			}
 		}
-		return environment.Environment{}, job.Errorf(job.KindInvalid, "environment %.12s, in which the job is to be repeated, is not here any more", w.Digest).
-			WithHint("submit it as a new job, or build its job type again")
+		return environment.Environment{}, job.Errorf(job.KindInvalid, "the environment of the version or job to be repeated is not here any more").
+			WithHint("build its job type again, or submit it as a new job")
 	}
 	base, err := l.baseOf(ctx, w.Image, w.Pull)
 	if err != nil || len(w.Requirements) == 0 {

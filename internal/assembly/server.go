@@ -44,6 +44,9 @@ func Serve(ctx context.Context, cfg *config.Config, opts ServerOptions) error {
 	if err := server.CheckBind(cfg.ServerHost, cfg.APIAuthEnabled, cfg.AllowUnauthenticated); err != nil {
 		return err
 	}
+	if err := CheckNetworks(cfg); err != nil {
+		return err
+	}
 	cert, err := certificate(cfg)
 	if err != nil {
 		return err

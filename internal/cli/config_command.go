@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/takovm/tako/internal/assembly"
 	"github.com/takovm/tako/internal/config"
 )
 
@@ -92,6 +93,9 @@ the key and what it may be.`,
 			path = args[0]
 		}
 		cfg, err := config.Load(config.Host(path))
+		if err == nil {
+			err = assembly.CheckNetworks(cfg)
+		}
 		return r.validated(path, cfg, err)
 	}
 	return cmd

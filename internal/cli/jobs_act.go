@@ -49,8 +49,8 @@ func (r *remote) each(ctx context.Context, ids []string, word string, do func(co
 func (a *app) newJobsCancelCommand() *cobra.Command {
 	cmd, r := a.remoteCommand(&cobra.Command{
 		Use: "cancel JOB...", Short: "End jobs, waiting or running", Args: someIDs("job"), SuggestFor: []string{"kill", "stop"},
-		Long: `End jobs, waiting or running. A program is sent TERM, and KILL after kill_grace_ms of
-the configuration (default 500 ms).`,
+		Long: `End jobs, waiting or running. The sandbox of one that runs is destroyed at once; what
+its program printed is kept, what is in /output is not.`,
 		Example: "  tako jobs cancel 3f2a...",
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -101,6 +101,11 @@ func (c *Config) Warnings() []string {
 	if c.exposed() {
 		list = append(list, "server_host: anyone who reaches this address can run code; there is no authentication")
 	}
+	for _, t := range c.JobTypes {
+		if len(t.SharedCode) > 0 {
+			list = append(list, fmt.Sprintf("job type %s: shared_code is not copied anywhere; make an image of a recipe that has it in files (tako env build), or a wheel in package_wheels_dir", t.Name))
+		}
+	}
 	var idle []string
 	for _, r := range configRows() {
 		if r.notYet && c.Source(r.name) != "default" {

@@ -83,6 +83,17 @@ func TestWarningsNameIdleKeys(t *testing.T) {
 	}
 }
 
+// Code that needs its shared_code would fail at its first import otherwise.
+func TestWarningsNameSharedCode(t *testing.T) {
+	c, err := loadText("job_types: [{name: plain}, {name: report, shared_code: [lib]}]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "job type report: shared_code is not copied") {
+		t.Errorf("Warnings = %q", w)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	if got, want := Default("/d").Limits(), job.DefaultLimits(); got != want {
 		t.Errorf("defaults: %+v, want those of job: %+v", got, want)

@@ -41,6 +41,13 @@ func migrate(ctx context.Context, config *pgxpool.Config) (err error) {
 	if err := lock(ctx, conn); err != nil {
 		return fmt.Errorf("waiting for another server to bring the database up to date: %w", err)
 	}
+	want, has, err := schemas(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("looking at the tables: %w", err)
+	}
+	if err := want.CheckNotNewer(has, placeOf(config).String()); err != nil {
+		return err
+	}
 	if err := migrateOurs(ctx, config.ConnConfig); err != nil {
 		return fmt.Errorf("bringing the database up to date: %w", err)
 	}

@@ -112,6 +112,25 @@ func TestOpenManyAtOnce(t *testing.T) {
 	}
 }
 
+// Whoever comes from Tako VM keeps the database's URL: its tables stay beside ours.
+func TestOpenBesideTakoVM(t *testing.T) {
+	url := pgtest.NewDatabase(t)
+	tables := []string{"schema_migrations", "execution_records", "job_versions", "dead_letter_queue", "sessions", "session_events"}
+	for _, table := range tables {
+		change(t, url, "CREATE TABLE "+table+" (digest TEXT PRIMARY KEY)")
+		change(t, url, "INSERT INTO "+table+" VALUES ('its own')")
+	}
+	s := openAt(t, url, postgres.Options{})
+	if _, err := s.AddVersion(t.Context(), store.Version{Name: "report", Digest: strings.Repeat("a", 64), BuiltAt: time.Now()}); err != nil {
+		t.Error(err)
+	}
+	for _, table := range tables {
+		if got := query[string](t, url, "SELECT digest FROM "+table); got != "its own" {
+			t.Errorf("%s has %q", table, got)
+		}
+	}
+}
+
 // One that waits for the lock gives up when it is told to.
 func TestOpenWaitsForMigration(t *testing.T) {
 	url := pgtest.NewDatabase(t)

@@ -21,32 +21,30 @@ func CheckSchema(ctx context.Context, url string) error {
 		return err
 	}
 	place := placeOf(config)
-	folder, err := fs.Sub(migrations, "migrations")
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
 	if err != nil {
-		return err
+		return place.opening(ctx, err)
 	}
-	want, err := entry.SchemaOf(folder, riverpgxv5.New(nil))
-	if err != nil {
-		return err
-	}
-	has, err := schemaOf(ctx, config.ConnConfig)
-	if err != nil {
+	want, has, err := schemas(ctx, conn)
+	if err = errors.Join(err, hangUp(ctx, conn)); err != nil {
 		return place.opening(ctx, err)
 	}
 	return want.Check(has, place.String())
 }
 
-// schemaOf is what a database has.
-func schemaOf(ctx context.Context, config *pgx.ConnConfig) (has entry.Schema, err error) {
-	conn, err := pgx.ConnectConfig(ctx, config.Copy())
+// schemas are what this binary makes, and what a database has.
+func schemas(ctx context.Context, conn *pgx.Conn) (want, has entry.Schema, err error) {
+	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return has, err
+		return want, has, err
 	}
-	defer func() { err = errors.Join(err, hangUp(ctx, conn)) }()
+	if want, err = entry.SchemaOf(folder, riverpgxv5.New(nil)); err != nil {
+		return want, has, err
+	}
 	if has.Ours, err = newest(ctx, conn, "tako_migrations", "version_id"); err == nil {
 		has.River, err = newest(ctx, conn, "river_migration", "version")
 	}
-	return has, err
+	return want, has, err
 }
 
 // newest is the newest migration in a table of them, 0 without the table.

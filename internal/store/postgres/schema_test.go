@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/takovm/tako/internal/job"
@@ -21,6 +22,9 @@ func TestCheckSchema(t *testing.T) {
 	change(t, url, "INSERT INTO tako_migrations (version_id, is_applied) VALUES (99999, true)")
 	if err := postgres.CheckSchema(t.Context(), url); job.KindOf(err) != job.KindConfig {
 		t.Errorf("newer: %v", err)
+	}
+	if _, err := postgres.Open(t.Context(), url, postgres.Options{}); job.KindOf(err) != job.KindConfig || !strings.Contains(err.Error(), "a newer tako") {
+		t.Errorf("opening a newer one: %v", err)
 	}
 	change(t, url, "DELETE FROM tako_migrations WHERE version_id = 99999")
 	change(t, url, "UPDATE river_migration SET version = version + 1000")

@@ -25,22 +25,26 @@ func CheckSchema(ctx context.Context, path string) (err error) {
 		return translate(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	want, err := entry.SchemaOf(folder, riversqlite.New(db))
-	if err != nil {
-		return err
-	}
-	var has entry.Schema
-	if has.Ours, err = newest(ctx, db, "tako_migrations", "version_id"); err == nil {
-		has.River, err = newest(ctx, db, "river_migration", "version")
-	}
+	want, has, err := schemas(ctx, db)
 	if err != nil {
 		return translate(fmt.Errorf("looking at the tables in %s: %w", path, err))
 	}
 	return want.Check(has, path)
+}
+
+// schemas are what this binary makes, and what a database has.
+func schemas(ctx context.Context, db *sql.DB) (want, has entry.Schema, err error) {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return want, has, err
+	}
+	if want, err = entry.SchemaOf(folder, riversqlite.New(db)); err != nil {
+		return want, has, err
+	}
+	if has.Ours, err = newest(ctx, db, "tako_migrations", "version_id"); err == nil {
+		has.River, err = newest(ctx, db, "river_migration", "version")
+	}
+	return want, has, err
 }
 
 // newest is the newest migration in a table of them, 0 without the table.

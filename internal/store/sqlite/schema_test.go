@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/takovm/tako/internal/job"
@@ -34,6 +35,9 @@ func TestCheckSchema(t *testing.T) {
 		execute(t, path, tc.change)
 		if err := sqlite.CheckSchema(t.Context(), path); job.KindOf(err) != job.KindConfig {
 			t.Errorf("%s: %v", tc.name, err)
+		}
+		if _, err := sqlite.Open(t.Context(), path, sqlite.Options{}); job.KindOf(err) != job.KindConfig || !strings.Contains(err.Error(), "a newer tako") {
+			t.Errorf("opening one that is %s: %v", tc.name, err)
 		}
 		execute(t, path, tc.undo)
 	}

@@ -65,7 +65,8 @@ type database struct {
 }
 
 // Open opens or makes the database at path and brings it up to date. Errors are
-// job.KindUnavailable, or job.KindConfig for a file that is no database.
+// job.KindUnavailable, or job.KindConfig for a file that is no database, or that of
+// a newer tako.
 func Open(ctx context.Context, path string, o Options) (_ store.Store, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -79,6 +80,13 @@ func Open(ctx context.Context, path string, o Options) (_ store.Store, err error
 	}()
 	if d.write, err = connect(path, 1, "_txlock=immediate&_pragma=cache_size(-8000)"); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	want, has, err := schemas(ctx, d.write)
+	if err != nil {
+		return nil, fmt.Errorf("looking at the tables in %s: %w", path, err)
+	}
+	if err := want.CheckNotNewer(has, path); err != nil {
+		return nil, err
 	}
 	if err := migrate(ctx, d.write); err != nil {
 		return nil, fmt.Errorf("bringing %s up to date: %w", path, err)

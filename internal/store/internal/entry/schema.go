@@ -49,3 +49,13 @@ func (s Schema) Check(has Schema, database string) error {
 	return job.Errorf(job.KindConfig, "%s has the tables of another version of tako", database).
 		WithHint("use the tako of the server that works on it; starting the server of this one brings it up to date")
 }
+
+// CheckNotNewer answers job.KindConfig for a database that a newer tako has brought
+// up to date: this one does not know what its tables have come to mean.
+func (s Schema) CheckNotNewer(has Schema, database string) error {
+	if has.Ours <= s.Ours && has.River <= s.River {
+		return nil
+	}
+	return job.Errorf(job.KindConfig, "%s has the tables of a newer tako", database).
+		WithHint("install that one again, or restore a backup from before the update")
+}

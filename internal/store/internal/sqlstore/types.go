@@ -62,7 +62,7 @@ func scanVersion(scan Scan) (v store.Version, err error) {
 func (s *Store) AddVersion(ctx context.Context, v store.Version) (store.Version, error) {
 	err := s.write(ctx, "version", func(ctx context.Context, t *txn) error {
 		if v.Tag != "" {
-			if _, err := t.Exec(ctx, "UPDATE job_versions SET tag = '' WHERE name = $1 AND tag = $2 AND digest <> $3", v.Name, v.Tag, v.Digest); err != nil {
+			if _, err := t.Exec(ctx, "UPDATE type_versions SET tag = '' WHERE name = $1 AND tag = $2 AND digest <> $3", v.Name, v.Tag, v.Digest); err != nil {
 				return err
 			}
 		}
@@ -84,16 +84,16 @@ func (s *Store) AddVersion(ctx context.Context, v store.Version) (store.Version,
 // putVersion changes the version of that digest, or adds one under the next
 // number; 0 where another server has taken digest or number meanwhile.
 func putVersion(ctx context.Context, t *txn, v store.Version) (int64, error) {
-	n, err := t.Exec(ctx, "UPDATE job_versions SET tag = CASE WHEN $3 = '' THEN tag ELSE $3 END, built_at = $4, built_by = $5, log = $6, definition = $7 WHERE name = $1 AND digest = $2",
+	n, err := t.Exec(ctx, "UPDATE type_versions SET tag = CASE WHEN $3 = '' THEN tag ELSE $3 END, built_at = $4, built_by = $5, log = $6, definition = $7 WHERE name = $1 AND digest = $2",
 		v.Name, v.Digest, v.Tag, nanos(v.BuiltAt), v.BuiltBy, v.Log, string(v.Definition))
 	if err != nil || n > 0 {
 		return n, err
 	}
 	next, err := int64(0), error(nil)
-	if _, err = one(ctx, t, "SELECT coalesce(max(number), 0) + 1 FROM job_versions WHERE name = $1", []any{v.Name}, &next); err != nil {
+	if _, err = one(ctx, t, "SELECT coalesce(max(number), 0) + 1 FROM type_versions WHERE name = $1", []any{v.Name}, &next); err != nil {
 		return 0, err
 	}
-	return t.Exec(ctx, "INSERT INTO job_versions ("+versionColumns+") VALUES ("+marks(1, 8)+") ON CONFLICT DO NOTHING",
+	return t.Exec(ctx, "INSERT INTO type_versions ("+versionColumns+") VALUES ("+marks(1, 8)+") ON CONFLICT DO NOTHING",
 		v.Name, v.Digest, next, v.Tag, string(v.Definition), nanos(v.BuiltAt), v.BuiltBy, v.Log)
 }
 
@@ -101,7 +101,7 @@ func putVersion(ctx context.Context, t *txn, v store.Version) (int64, error) {
 func (s *Store) Versions(ctx context.Context, name string) (list []store.Version, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		list = nil
-		return q.Each(ctx, "SELECT "+withoutLog()+" FROM job_versions WHERE name = $1 ORDER BY number DESC", []any{name}, func(scan Scan) error {
+		return q.Each(ctx, "SELECT "+withoutLog()+" FROM type_versions WHERE name = $1 ORDER BY number DESC", []any{name}, func(scan Scan) error {
 			v, err := scanVersion(scan)
 			list = append(list, v)
 			return err
@@ -117,7 +117,7 @@ func withoutLog() string { return strings.Replace(versionColumns, "log", "''", 1
 func (s *Store) VersionLog(ctx context.Context, name, digest string) (log string, err error) {
 	found := false
 	err = s.db.Read(ctx, func(ctx context.Context, q Querier) (err error) {
-		found, err = one(ctx, q, "SELECT log FROM job_versions WHERE name = $1 AND digest = $2", []any{name, digest}, &log)
+		found, err = one(ctx, q, "SELECT log FROM type_versions WHERE name = $1 AND digest = $2", []any{name, digest}, &log)
 		return err
 	})
 	if err == nil && !found {
@@ -140,7 +140,7 @@ func (s *Store) Version(ctx context.Context, name, ref string) (store.Version, e
 	var byDigest, byTag, byNumber []store.Version
 	err := s.db.Read(ctx, func(ctx context.Context, q Querier) error {
 		byDigest, byTag, byNumber = nil, nil, nil
-		query := "SELECT " + withoutLog() + " FROM job_versions WHERE name = $1 AND (substr(digest, 1, length($2)) = $2 OR tag = $2 OR number = $3)"
+		query := "SELECT " + withoutLog() + " FROM type_versions WHERE name = $1 AND (substr(digest, 1, length($2)) = $2 OR tag = $2 OR number = $3)"
 		return q.Each(ctx, query, []any{name, ref, number}, func(scan Scan) error {
 			v, err := scanVersion(scan)
 			switch {

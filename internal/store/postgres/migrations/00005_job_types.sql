@@ -8,7 +8,7 @@ CREATE TABLE job_types (
 
 -- Builds of job types, of those of a configuration file, too: name refers to
 -- nothing.
-CREATE TABLE job_versions (
+CREATE TABLE type_versions (
     name       TEXT    NOT NULL,
     digest     TEXT    NOT NULL,
     number     BIGINT NOT NULL,
@@ -19,5 +19,5 @@ CREATE TABLE job_versions (
     log        TEXT    NOT NULL,
     PRIMARY KEY (name, digest)
 );
-CREATE UNIQUE INDEX job_versions_number ON job_versions (name, number);
-CREATE UNIQUE INDEX job_versions_tag ON job_versions (name, tag) WHERE tag <> '';
+CREATE UNIQUE INDEX type_versions_number ON type_versions (name, number);
+CREATE UNIQUE INDEX type_versions_tag ON type_versions (name, tag) WHERE tag <> '';
