@@ -99,7 +99,6 @@ func TestNearMisses(t *testing.T) {
 // What is a command line is none of these.
 func TestNoNearMisses(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                                 "Run code:",
 		"--help":                           "Run code:",
 		"jobs":                             "Available Commands:",
 		"jobs --config list":               "Available Commands:",
@@ -138,6 +137,20 @@ func TestNoNearMisses(t *testing.T) {
 		if code != exitDone || !strings.Contains(string(text), want) {
 			t.Errorf("tako %s: exit code %d, %q and %.300q, want %q", args, code, a.said(t), text, want)
 		}
+	}
+}
+
+// Without a command there is nothing to do: its help, and exit code 1.
+func TestNoCommand(t *testing.T) {
+	a := newApp(t)
+	out, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	must(t, err)
+	a.streams.Out = out
+	code := Main(nil, a.streams)
+	text, err := os.ReadFile(out.Name())
+	must(t, err)
+	if code != exitFailed || !strings.Contains(string(text), "tako server") || a.said(t) != "" {
+		t.Errorf("exit code %d, %q and %.300q", code, a.said(t), text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,9 @@ func (a *app) newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return errors.Join(cmd.Help(), &exitError{code: exitFailed}) // as Tako VM's command has it
+		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true // newCompletionCommand is in our words
 	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "", configUsage)
