@@ -28,6 +28,16 @@ build: ## build bin/tako, one static binary, and bin/tako-vm, a link to it
 	@$(STATIC) go build -ldflags '-s -w -X github.com/takovm/tako/internal/cli.version=$(VERSION)' -o $(BIN) ./cmd/tako
 	@ln -sf tako $(BIN)-vm
 
+PREFIX ?= /usr/local
+
+.PHONY: install
+install: build ## put tako, its man pages and its completion below PREFIX (default /usr/local)
+	@install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tako
+	@ln -sf tako $(DESTDIR)$(PREFIX)/bin/tako-vm
+	@$(BIN) man $(DESTDIR)$(PREFIX)/share/man
+	@install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	@$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tako
+
 .PHONY: test
 test: ## set up what is missing, lint, and run every test with the race detector
 	@scripts/setup.sh go certs cc python3 node npm numpy pandas httpx requests postgres curl mmdebstrap
