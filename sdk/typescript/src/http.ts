@@ -165,7 +165,7 @@ function isList(value: unknown): boolean { return Array.isArray(value) && value.
 function base(text: string): string {
   let url: URL;
   try { url = new URL(text); } catch { throw invalid("the server's URL is not a URL"); } // it is not shown: there may be a password in it
-  if (!["http:", "https:"].includes(url.protocol) || /[?#]/.test(url.href)) throw invalid("the server's URL does not look like http://localhost:8000");
+  if (!/^https?:[^?#]*$/.test(url.href)) throw invalid("the server's URL does not look like http://localhost:8000");
   if (url.username || url.password) throw invalid("the server's URL holds a name or a password, which fetch does not send: use apiKey");
   return url.href.replace(/\/+$/, "");
 }
