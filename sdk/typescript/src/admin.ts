@@ -62,7 +62,7 @@ export abstract class AdminCalls {
   async deleteSecret(name: string, o?: CallOptions): Promise<SecretRemoved> { return this.http.object(remove(path`/secrets/${name}`), o); }
 
   /** A page of dead letters, newest first. */
-  async dlq(f: DlqFilter = {}, o?: CallOptions): Promise<Page<DeadLetter>> { return this.http.object(get("/dlq", { ...f }), o); }
+  async dlq(f: DlqFilter = {}, o?: CallOptions): Promise<Page<DeadLetter>> { return this.http.page(get("/dlq", { ...f }), o); }
   /** Counts of dead letters. */
   async dlqStats(o?: CallOptions): Promise<DLQStats> { return this.http.object(get("/dlq/stats"), o); }
   /** Removes a dead letter. */
@@ -73,7 +73,7 @@ export abstract class AdminCalls {
   }
 
   /** A page of webhooks, newest first. */
-  async deliveries(f: DeliveryFilter = {}, o?: CallOptions): Promise<Page<Delivery>> { return this.http.object(get("/deliveries", { ...f }), o); }
+  async deliveries(f: DeliveryFilter = {}, o?: CallOptions): Promise<Page<Delivery>> { return this.http.page(get("/deliveries", { ...f }), o); }
   /** How the server is. It is asked once: "unavailable" is a server that starts or stops. */
   async health(o?: CallOptions): Promise<Health> { return this.http.object<Health>({ ...get("/health"), repeat: false }, o, "status"); }
   /** Answers where the server takes work; "unavailable" otherwise. It is asked once. */
@@ -85,6 +85,6 @@ export abstract class AdminCalls {
 }
 
 function letter(id: number): string {
-  if (!Number.isSafeInteger(id)) throw invalid(`${JSON.stringify(id) ?? String(id)} is no number of a dead letter`);
+  if (!Number.isSafeInteger(id)) throw invalid(`${typeof id === "number" ? id : `what is no number (${typeof id})`} is no number of a dead letter`);
   return `/dlq/${id}`;
 }

@@ -1,4 +1,4 @@
-import { invalid } from "./error.js";
+import { halved, invalid } from "./error.js";
 import { json, type Body, type Call } from "./http.js";
 import type { ExecuteRequest, InputFile } from "./requests.js";
 
@@ -15,6 +15,7 @@ function blob(c: Content): Blob { return new Blob([c], octets); }
 export function jobCall(path: string, r: ExecuteRequest): Call {
   const sent = (r.files ?? []).filter((f) => f.data !== undefined);
   if (sent.length === 0) return { method: "POST", path, body: r };
+  for (const f of sent) if (halved(f.path)) throw invalid(`the path ${JSON.stringify(f.path)} holds half a character`);
   const others = r.files!.filter((f) => f.data === undefined);
   const text = json({ ...r, files: others.length > 0 ? others : undefined });
   return { method: "POST", path, content: () => ({ body: form(text, sent) }) };

@@ -24,9 +24,10 @@ export async function* follow(http: Http, name: string, o: BuildOptions): AsyncG
   for await (const frame of stream(reply)) {
     const data = dataOf(frame, reply);
     if (frame.name === "error") {
-      throw new TakoError("server", String(data.detail), { status: reply.status, correlationId: reply.header("X-Correlation-ID") });
+      const detail = typeof data.detail === "string" ? data.detail : "the build failed, and the server does not say why";
+      throw new TakoError("server", detail, { status: reply.status, correlationId: reply.header("X-Correlation-ID") });
     }
-    if (frame.name === "log") yield { type: "log", text: String(data.text ?? "") };
+    if (frame.name === "log") yield { type: "log", text: typeof data.text === "string" ? data.text : "" };
     if (frame.name !== "end") continue;
     yield { type: "end", build: data as unknown as Build };
     return;

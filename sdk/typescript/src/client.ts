@@ -66,7 +66,7 @@ export class Client extends AdminCalls {
   async executions(f?: ExecutionFilter, o?: CallOptions): Promise<Page<ExecutionRecord>>;
   async executions(f: ExecutionFilter & Partial<FullView> = {}, o?: CallOptions): Promise<Page<ExecutionRecord>> {
     const { labels = {}, ...rest } = f;
-    return this.http.object(get("/executions", { ...rest, label: Object.entries(labels).map(([k, v]) => `${k}:${v}`) }), o);
+    return this.http.page(get("/executions", { ...rest, label: Object.entries(labels).map(([k, v]) => `${k}:${v}`) }), o);
   }
   /** An execution. */
   async execution(id: string, o?: CallOptions): Promise<FullRecord> { return this.http.object(get(path`/executions/${id}`, { view: "full" }), o); }
@@ -78,7 +78,7 @@ export class Client extends AdminCalls {
   }
 
   /** The files that a job left. */
-  async artifacts(id: string, o?: CallOptions): Promise<ArtifactList> { return this.http.object(get(path`/jobs/${id}/artifacts`), o); }
+  async artifacts(id: string, o?: CallOptions): Promise<ArtifactList> { return this.http.page(get(path`/jobs/${id}/artifacts`), o); }
   /** Opens a file that a job left. */
   async artifact(id: string, name: string, o?: CallOptions): Promise<Download> {
     return new Download(await this.http.open(get(artifactPath(id, name)), o), name);

@@ -6,10 +6,10 @@ const silence = 60; // seconds between two parts of a file
  * bytes() and text() hold it against its digest, too, and so does saveArtifact() of tako-vm/node. */
 export class Download implements AsyncIterable<Uint8Array> {
   constructor(private readonly reply: Reply, readonly name: string) {}
-  /** In bytes; undefined where the server does not say. */
+  /** In bytes; undefined where the server does not say, or says how long it is while it is compressed. */
   get size(): number | undefined {
     const said = this.reply.header("Content-Length");
-    return /^\d+$/.test(said) ? Number(said) : undefined;
+    return /^\d{1,15}$/.test(said) && !this.reply.header("Content-Encoding") ? Number(said) : undefined;
   }
   get contentType(): string { return this.reply.header("Content-Type"); }
   /** In hexadecimal digits; empty where the server does not say. */

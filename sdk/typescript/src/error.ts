@@ -49,9 +49,18 @@ export class WebhookError extends TakoError {
 /** Refuses what need not be sent. */
 export function invalid(message: string): TakoError { return new TakoError("invalid", message); }
 
+/** A number that is none below zero. With NaN, for instance, no bound would hold. */
+export function amount(what: string, n: number): number {
+  if (typeof n !== "number" || !(n >= 0)) throw invalid(`${what} must be a number that is not negative`);
+  return n;
+}
+
+/** Whether a text holds half a character, which no UTF-8 has: it would be sent as another text. */
+export function halved(text: string): boolean { return /[\ud800-\udfff]/u.test(text); }
+
 export function kindOf(status: number): ErrorKind {
   switch (status) {
-    case 400: case 413: case 415: case 422: return "invalid";
+    case 400: case 412: case 413: case 415: case 416: case 422: return "invalid";
     case 401: return "unauthorized";
     case 403: return "forbidden";
     case 404: return "not_found";

@@ -1,6 +1,6 @@
 import type { EventType, JobStatus, Status } from "./answers.js";
 import { TakoError } from "./error.js";
-import { get, type CallOptions, type Http } from "./http.js";
+import { get, held, holds, type CallOptions, type Http } from "./http.js";
 import { path } from "./path.js";
 import { Patience, now } from "./pause.js";
 import type { Reply } from "./reply.js";
@@ -28,9 +28,9 @@ export class JobEvent {
     readonly data: Record<string, unknown>,
   ) {}
   /** When it happened, as RFC 3339 has it, with nanoseconds. */
-  get ts(): string { return String(this.data.ts ?? ""); }
+  get ts(): string { return typeof this.data.ts === "string" ? this.data.ts : ""; }
   /** Counts from 0. */
-  get attempt(): number { return Number(this.data.attempt ?? 0); }
+  get attempt(): number { return typeof this.data.attempt === "number" ? this.data.attempt : 0; }
   /** Where the job stands, of "status" and "end". */
   get status(): Status | undefined { return this.data.status as Status | undefined; }
 
@@ -40,7 +40,7 @@ export class JobEvent {
   get bytes(): Uint8Array {
     if (typeof this.data.text === "string") return new TextEncoder().encode(this.data.text);
     try {
-      return Uint8Array.from(atob(String(this.data.b64 ?? "")), (c) => c.charCodeAt(0));
+      return Uint8Array.from(atob(typeof this.data.b64 === "string" ? this.data.b64 : ""), (c) => c.charCodeAt(0));
     } catch { throw new TakoError("malformed", "of the job's events there is output that is not base64"); }
   }
 }
@@ -75,7 +75,7 @@ class Follower {
   /** Reads one stream, to its end or to the job's. */
   async *connection(): AsyncGenerator<JobEvent, void, undefined> {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
-    if (this.after) headers["Last-Event-ID"] = this.after;
+    if (this.after) headers["Last-Event-ID"] = held("id of the event", this.after);
     this.news = false;
     const reply = await this.http.open({ ...get(this.path, this.o.follow === false ? { follow: false } : {}), headers }, this.o);
     this.opened = true;
@@ -109,7 +109,7 @@ class Follower {
       return;
     }
     try {
-      const at = await this.http.object<JobStatus>(get(path`/jobs/${this.id}`), this.o);
+      const at = await this.http.object<JobStatus>(get(path`/jobs/${this.id}`), this.o, "status");
       this.ended = !["queued", "pending", "running"].includes(at.status);
     } catch (e) { return this.failed(e); }
     if (!this.ended) await this.failed(new TakoError("unreachable", "the server ends the stream of events again and again"));
@@ -134,5 +134,6 @@ export function dataOf(frame: Frame, reply: Reply): Record<string, unknown> {
 }
 
 function event(frame: Frame, reply: Reply): JobEvent {
+  if (!holds(frame.id)) throw reply.malformed("there is an event whose id no header can have");
   return new JobEvent(frame.id, frame.name as EventType, dataOf(frame, reply));
 }

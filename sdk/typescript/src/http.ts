@@ -1,4 +1,4 @@
-import { TakoError, invalid } from "./error.js";
+import { TakoError, amount, halved, invalid } from "./error.js";
 import { queryOf, type Query } from "./path.js";
 import { sleep } from "./pause.js";
 import { Life, Reply } from "./reply.js";
@@ -52,37 +52,43 @@ export class Http {
   readonly timeout: number;
   private readonly retries: number;
   private readonly fetch: typeof fetch;
-  private readonly headers: Record<string, string>;
+  readonly #headers: Record<string, string>; // the key is among them, and not to be seen where a client is logged
   constructor(url: string, o: Options) {
     this.url = base(url);
-    this.timeout = o.timeout ?? 30;
-    this.retries = o.retries ?? 3;
+    this.timeout = amount("timeout", o.timeout ?? 30);
+    this.retries = amount("retries", o.retries ?? 3);
     this.fetch = o.fetch ?? ((...args) => fetch(...args));
-    this.headers = { "User-Agent": "tako-typescript" };
+    this.#headers = { "User-Agent": "tako-typescript", "Accept-Encoding": "gzip, deflate" };
     const key = o.apiKey?.trim();
-    if (key) this.headers.Authorization = `Bearer ${held("API key", key)}`;
-    if (o.correlationId) this.headers["X-Correlation-ID"] = held("correlation id", o.correlationId);
+    if (key) this.#headers.Authorization = `Bearer ${held("API key", key)}`;
+    if (o.correlationId) this.#headers["X-Correlation-ID"] = held("correlation id", o.correlationId);
   }
 
   /** Makes a call and answers the JSON object that it gets. What must be there is a text that is not empty. */
   async object<T>(q: Call, o: CallOptions = {}, ...must: (keyof T & string)[]): Promise<T> {
-    return this.repeated(q, o, async () => {
-      const reply = await this.send(q, o), value = await reply.json();
-      if (typeof value !== "object" || Array.isArray(value)) throw reply.malformed("it is no JSON object");
-      for (const name of must) {
-        const found = (value as T)[name];
-        if (typeof found !== "string" || !found) throw reply.malformed(`it has no ${name}`);
-      }
-      return value as T;
+    return this.read(q, o, (value) => {
+      if (!isObject(value)) return "it is no JSON object";
+      const lacks = must.find((name) => typeof value[name] !== "string" || !value[name]);
+      return lacks && `it has no ${lacks}`;
     });
   }
 
-  /** The same for an answer that is a list. */
+  /** The same for an object whose items are a list of objects. */
+  async page<T extends { items: unknown[] }>(q: Call, o: CallOptions = {}): Promise<T> {
+    return this.read(q, o, (value) => isObject(value) && isList(value.items) ? "" : "it has no list of items");
+  }
+
+  /** The same for a list of objects. */
   async list<T>(q: Call, o: CallOptions = {}): Promise<T[]> {
+    return this.read(q, o, (value) => isList(value) ? "" : "it is no list of objects");
+  }
+
+  /** Makes a call and answers the JSON that it gets, if nothing is wrong with it. */
+  private read<T>(q: Call, o: CallOptions, wrong: (value: unknown) => string | undefined): Promise<T> {
     return this.repeated(q, o, async () => {
-      const reply = await this.send(q, o), value = await reply.json();
-      if (!Array.isArray(value)) throw reply.malformed("it is no list");
-      return value as T[];
+      const reply = await this.send(q, o), value = await reply.json(), what = wrong(value);
+      if (what) throw reply.malformed(what);
+      return value as T;
     });
   }
 
@@ -112,7 +118,7 @@ export class Http {
   }
 
   private async send(q: Call, o: CallOptions): Promise<Reply> {
-    const headers: Record<string, string> = { ...this.headers, ...q.headers };
+    const headers: Record<string, string> = { ...this.#headers, ...q.headers };
     if (o.correlationId) headers["X-Correlation-ID"] = held("correlation id", o.correlationId);
     const { body, type } = q.content?.() ?? (q.body === undefined ? {} : { body: json(q.body), type: "application/json" });
     if (type) headers["Content-Type"] = type;
@@ -126,7 +132,7 @@ export class Http {
       throw life.failure(`${this.url} cannot be reached`, e);
     }
     const reply = new Reply(answer, url, life);
-    if (answer.ok) return reply;
+    if (answer.ok) return reply.decoded();
     throw await reply.failure();
   }
 }
@@ -135,6 +141,7 @@ export class Http {
 export function json(value: unknown): string {
   try {
     return JSON.stringify(value, (name, v: unknown) => {
+      if (halved(name) || typeof v === "string" && halved(v)) throw new Error(`${JSON.stringify(name)} holds half a character`);
       if (typeof v === "number" && !Number.isFinite(v)) throw new Error(`${name || "the value"} is ${v}`);
       return v;
     });
@@ -142,15 +149,23 @@ export function json(value: unknown): string {
 }
 
 /** A value that a header can have. The error does not name it: it may be the key. */
-function held(what: string, value: string): string {
-  if (/[^\x20-\x7e]/.test(value)) throw invalid(`the ${what} holds control characters, or others that no header can have`);
+export function held(what: string, value: string): string {
+  if (!holds(value)) throw invalid(`the ${what} holds control characters, or others that no header can have`);
   return value;
 }
+
+export function holds(value: string): boolean { return !/[^\x20-\x7e]/.test(value); }
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isList(value: unknown): boolean { return Array.isArray(value) && value.every(isObject); }
 
 function base(text: string): string {
   let url: URL;
   try { url = new URL(text); } catch { throw invalid("the server's URL is not a URL"); } // it is not shown: there may be a password in it
-  if (!["http:", "https:"].includes(url.protocol) || url.search || url.hash) throw invalid("the server's URL does not look like http://localhost:8000");
+  if (!/^https?:[^?#]*$/.test(url.href)) throw invalid("the server's URL does not look like http://localhost:8000");
   if (url.username || url.password) throw invalid("the server's URL holds a name or a password, which fetch does not send: use apiKey");
   return url.href.replace(/\/+$/, "");
 }

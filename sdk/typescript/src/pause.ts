@@ -1,7 +1,15 @@
-import type { TakoError } from "./error.js";
+import { amount, type TakoError } from "./error.js";
+
+/** Seconds that a clock can be set to: one that is set to more rings at once. */
+export const longestClock = (2 ** 31 - 1) / 1000;
 
 /** Waits so many seconds, or throws the signal's reason. */
-export function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
+export async function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
+  for (; seconds > longestClock; seconds -= longestClock) await clock(longestClock, signal);
+  await clock(seconds, signal);
+}
+
+function clock(seconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
     if (signal?.aborted) return fail(signal.reason);
     const stop = () => { clearTimeout(timer); fail(signal!.reason); };
@@ -15,9 +23,14 @@ export function now(): number { return performance.now() / 1000; }
 
 /** For how long something that goes on is tried again without success. */
 export class Patience {
+  private readonly seconds: number;
   private until = 0;
   private tries = 0;
-  constructor(private readonly seconds: number) { this.renew(); }
+  /** After end, on the clock of now(), it is over whatever happens. */
+  constructor(seconds: number, private readonly end = Infinity) {
+    this.seconds = amount("patience", seconds);
+    this.renew();
+  }
 
   /** Called after a success. */
   renew(): void {
@@ -30,7 +43,7 @@ export class Patience {
   async pause(error: TakoError, signal?: AbortSignal): Promise<void> {
     const wait = error.retryAfter || Math.min(0.1 * 2 ** this.tries, 5) * (0.75 + Math.random() / 2);
     this.tries = Math.min(this.tries + 1, 10);
-    if (now() + wait > this.until) throw error;
+    if (now() + wait > Math.min(this.until, this.end)) throw error;
     await sleep(wait, signal);
   }
 }

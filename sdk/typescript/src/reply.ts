@@ -1,8 +1,12 @@
 import { TakoError, kindOf, type Problem } from "./error.js";
+import { longestClock } from "./pause.js";
 
 /** Bounds of an answer that is read as a whole, and of one that is an error. */
 export const maxAnswer = 128 * 2 ** 20;
 const maxErrorAnswer = 2 ** 20;
+const longestAway = 2 ** 30; // seconds; some write more digits than a number has
+/** What may be decoded on the way: once, by fetch. */
+const encodings = ["", "identity", "gzip", "deflate", "br"];
 
 /** How long a call may last: as the caller's signal and a clock of our own say. */
 export class Life {
@@ -18,7 +22,7 @@ export class Life {
   /** Gives it so many seconds from now; 0 takes the clock away. */
   within(seconds: number): void {
     clearTimeout(this.timer);
-    if (seconds > 0) this.timer = setTimeout(() => this.own.abort(new Error("no answer in time")), Math.min(seconds * 1000, 2 ** 31 - 1));
+    if (seconds > 0) this.timer = setTimeout(() => this.own.abort(new Error("no answer in time")), Math.min(seconds, longestClock) * 1000);
   }
   end(): void {
     clearTimeout(this.timer);
@@ -45,6 +49,14 @@ export class Reply {
   get status(): number { return this.response.status; }
   header(name: string): string { return this.response.headers.get(name) ?? ""; }
   get type(): string { return this.header("Content-Type").split(";")[0].trim(); }
+
+  /** Throws where the body is encoded in a way that fetch leaves as it is, or several times over. */
+  async decoded(): Promise<this> {
+    const encoding = this.header("Content-Encoding").trim().toLowerCase();
+    if (encodings.includes(encoding)) return this;
+    await this.close();
+    throw this.malformed(`it is encoded as ${JSON.stringify(encoding)}, which was not asked for`);
+  }
 
   /** Reads bit by bit. With silence, there may be so many seconds between two bits; else the clock of the call goes on. */
   async *chunks(silence?: number): AsyncGenerator<Uint8Array, void, undefined> {
@@ -132,13 +144,18 @@ export class Reply {
 }
 
 function isProblem(p: unknown): p is Problem {
-  return typeof p === "object" && p !== null && Array.isArray((p as Problem).loc) && typeof (p as Problem).msg === "string";
+  return typeof p === "object" && p !== null && isLoc((p as Problem).loc) && typeof (p as Problem).msg === "string";
+}
+
+function isLoc(loc: unknown): loc is Problem["loc"] {
+  return Array.isArray(loc) && loc.every((at) => typeof at === "string" || typeof at === "number");
 }
 
 /** The header, seconds or a date, in seconds. */
 function retryAfter(text: string): number {
-  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
-  return seconds > 0 ? seconds : 0;
+  const date = /^[a-z]{3,9},? /i.test(text) ? (Date.parse(text) - Date.now()) / 1000 : 0;
+  const seconds = /^\d+$/.test(text) ? Number(text) : date;
+  return seconds > 0 ? Math.min(seconds, longestAway) : 0;
 }
 
 function join(chunks: Uint8Array[]): Uint8Array {

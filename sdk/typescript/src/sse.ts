@@ -4,6 +4,7 @@ import { TakoError } from "./error.js";
 export interface Frame { id: string; name: string; data: string }
 
 const longestFrame = 16 * 2 ** 20; // the server's are a hundredth of it
+const lineCost = 64; // bytes that a line takes here beside its own
 
 /** Reads events off a stream. One that the end cuts off does not count. after is the id before the first. */
 export async function* frames(chunks: AsyncIterable<Uint8Array>, after = ""): AsyncGenerator<Frame, void, undefined> {
@@ -20,7 +21,7 @@ export async function* frames(chunks: AsyncIterable<Uint8Array>, after = ""): As
       if (colon === 0) continue; // a comment
       const field = colon < 0 ? line : line.slice(0, colon);
       const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-      size += line.length;
+      size += line.length + lineCost;
       if (field === "id" && !value.includes("\0")) id = value;
       else if (field === "event") name = value;
       else if (field === "data") data.push(value);

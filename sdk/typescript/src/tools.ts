@@ -1,10 +1,11 @@
 // Tools for a model: running code in sandboxes, looking at what became of it. Names, texts and limits are those of the tools that a
 // server has by MCP.
-import type { FullRecord } from "./answers.js";
+import type { Artifact, FullRecord } from "./answers.js";
 import type { Client } from "./client.js";
-import { TakoError, invalid } from "./error.js";
+import type { Download } from "./download.js";
+import { TakoError, halved, invalid } from "./error.js";
 import type { InputFile, Language } from "./requests.js";
-import { getExecutionTool, maxRead, maxText, readArtifactTool, runCodeTool, type Tool } from "./toolschema.js";
+import { deepest, getExecutionTool, longestFile, maxRead, maxText, readArtifactTool, runCodeTool, type Tool } from "./toolschema.js";
 import { check } from "./toolcheck.js";
 
 export { getExecutionTool, readArtifactTool, runCodeTool, type Schema, type Tool } from "./toolschema.js";
@@ -50,7 +51,7 @@ interface ReadArtifact { execution_id: string; name: string; offset?: number; li
 /** The arguments of a call as its tool takes them. What is null was left out. */
 function argumentsOf(name: string, given: unknown): Record<string, unknown> {
   const tool = tools.find((t) => t.name === name);
-  if (!tool) throw invalid(`there is no tool ${JSON.stringify(name)}; there are ${tools.map((t) => t.name).join(", ")}`);
+  if (!tool) throw invalid(`there is no tool ${typeof name === "string" ? JSON.stringify(name) : "without a name"}; there are ${tools.map((t) => t.name).join(", ")}`);
   if (typeof given === "string") {
     try { given = JSON.parse(given || "{}"); } catch (e) { throw invalid(`the arguments of ${name} are not JSON: ${(e as Error).message}`); }
   }
@@ -63,7 +64,8 @@ function argumentsOf(name: string, given: unknown): Record<string, unknown> {
 /** An error in words for the model. */
 function failed(e: TakoError): string {
   const said = e.problems.map((p) => `${p.loc.slice(1).join(".")}: ${p.msg}`);
-  return `Error: ${said.join("; ") || e.detail}`;
+  const text = `Error: ${said.join("; ") || e.detail}`;
+  return halved(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text; // it is sent on as UTF-8
 }
 
 async function run(tako: Client, r: RunCode, o: ToolOptions): Promise<string> {
@@ -71,7 +73,9 @@ async function run(tako: Client, r: RunCode, o: ToolOptions): Promise<string> {
     code: r.code, language: r.language, requirements: r.requirements, timeout: r.timeout || undefined, job_type: o.jobType,
     files: r.files?.map(file), cancel_on_disconnect: true, // whoever gives up waiting takes the job along
   }, { signal: o.signal });
-  if (!done.execution_id) throw invalid(done.error ?? "the server names no execution");
+  if (typeof done.execution_id !== "string" || !done.execution_id) {
+    throw invalid(typeof done.error === "string" ? done.error : "the server names no execution");
+  }
   return look(tako, done.execution_id, o);
 }
 
@@ -81,25 +85,48 @@ function file(f: GivenFile): InputFile {
 }
 
 async function look(tako: Client, id: string, o: ToolOptions): Promise<string> {
-  return JSON.stringify(shown(await tako.execution(id, { signal: o.signal })));
+  const record = shown(id, await tako.execution(id, { signal: o.signal }));
+  if (!flat(record, deepest + 2)) throw senseless(id, "it is nested too deep");
+  return JSON.stringify(record);
+}
+
+function senseless(id: string, what: string): TakoError { return new TakoError("malformed", `the record of ${id} makes no sense: ${what}`); }
+
+/** Whether a value is nested so little that it can be written as JSON, which is done by recursion. */
+function flat(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return depth > 0 && Object.values(value).every((inner) => flat(inner, depth - 1));
 }
 
 /** An execution for a model. Texts of programs are cut; cut says which. */
-function shown(r: FullRecord): object {
+function shown(id: string, r: FullRecord): object {
   const cut: string[] = [];
   const stream = (name: "stdout" | "stderr") => {
-    const whole = r[name] ?? "", text = shortened(whole);
+    const whole: unknown = r[name] ?? "";
+    if (typeof whole !== "string") throw senseless(id, `its ${name} is no text`);
+    const text = shortened(whole);
     if (text !== whole || r[`${name}_truncated`]) cut.push(`${name}: ${size(text)} bytes are shown`);
     return text;
   };
   const streams = { stdout: stream("stdout"), stderr: stream("stderr") };
-  const bytes = size(JSON.stringify(r.output ?? null));
-  if (bytes > maxText) cut.push(`output: its ${bytes} bytes are left out`);
-  const artifacts = (r.artifacts ?? []).map(({ name, size_bytes, content_type }) => given({ name, size_bytes, content_type }));
+  const { output, left } = outputOf(r);
+  if (left) cut.push(left);
+  const files: unknown = r.artifacts ?? [];
+  if (!Array.isArray(files) || files.some((file) => typeof file !== "object" || file === null)) {
+    throw senseless(id, "its artifacts are no list of files");
+  }
+  const artifacts = (files as Artifact[]).map(({ name, size_bytes, content_type }) => given({ name, size_bytes, content_type }));
   return given({
-    execution_id: r.execution_id, status: r.status, exit_code: r.exit_code, ...streams, output: bytes > maxText ? null : r.output,
+    execution_id: r.execution_id, status: r.status, exit_code: r.exit_code, ...streams, output,
     error: r.error, ended_by: r.ended_by, artifacts, cut: cut.length > 0 ? cut : null,
   });
+}
+
+/** An output, or why it is left out. It is the program's, so a model can mend it. */
+function outputOf(r: FullRecord): { output?: unknown; left?: string } {
+  if (!flat(r.output, deepest)) return { left: `output: it is nested deeper than ${deepest} and left out` };
+  const bytes = size(JSON.stringify(r.output ?? null));
+  return bytes > maxText ? { left: `output: its ${bytes} bytes are left out` } : { output: r.output };
 }
 
 function given(values: Record<string, unknown>): object {
@@ -118,27 +145,31 @@ async function read(tako: Client, r: ReadArtifact, o: ToolOptions): Promise<stri
   const offset = r.offset ?? 0, limit = Math.min(r.limit || maxRead, maxRead);
   if (offset < 0 || limit < 0) throw invalid("offset and limit must not be negative");
   const from = await tako.artifact(r.execution_id, r.name, { signal: o.signal });
-  const { data, seen } = await part(from, offset, limit);
-  const whole = from.size ?? seen, text = decoded(data, offset + data.length < whole);
+  const { data, seen, ended } = await part(from, offset, limit);
+  const whole = from.size ?? (ended ? seen : undefined), more = (at: number) => whole === undefined || at < whole;
+  const text = decoded(data, more(offset + data.length));
   const shown = text === undefined ? data.subarray(0, maxText) : new TextEncoder().encode(text);
   const content = text === undefined ? { content_base64: base64(shown) } : { content: text };
   return JSON.stringify({
-    name: r.name, size_bytes: whole, content_type: from.contentType, offset, bytes: shown.length, more: offset + shown.length < whole, ...content,
+    name: r.name, size_bytes: whole, content_type: from.contentType, offset, bytes: shown.length, more: more(offset + shown.length), ...content,
   });
 }
 
 /** A part of a file, and how much of the file was read for it. */
-async function part(file: AsyncIterable<Uint8Array>, offset: number, limit: number): Promise<{ data: Uint8Array; seen: number }> {
+async function part(file: Download, offset: number, limit: number): Promise<{ data: Uint8Array; seen: number; ended: boolean }> {
   const data = new Uint8Array(limit);
-  let seen = 0, have = 0;
+  let seen = 0, have = 0, ended = true;
   for await (const chunk of file) {
     const piece = chunk.subarray(Math.max(0, offset - seen)).subarray(0, limit - have);
     data.set(piece, have);
     have += piece.length;
     seen += chunk.length;
-    if (have === limit) break;
+    if (seen > longestFile) throw new TakoError("malformed", `${JSON.stringify(file.name)} is longer than ${longestFile / 2 ** 20} MiB`);
+    if (have < limit) continue;
+    ended = false;
+    break;
   }
-  return { data: data.subarray(0, have), seen };
+  return { data: data.subarray(0, have), seen, ended };
 }
 
 /** A text, up to a last character that is cut where the file goes on; undefined for what is no text. */

@@ -1,4 +1,6 @@
 export const maxText = 32 * 2 ** 10; // bytes of each stream, of output, and of a file that is no text
+export const deepest = 500; // of what is in an output
+export const longestFile = 2 ** 30; // bytes that are passed over on the way to an offset; no server has longer files
 export const maxRead = 256 * 2 ** 10; // bytes of an artifact at once
 
 /** As much of JSON Schema as the tools use. */

@@ -1,5 +1,5 @@
 import type { Batch, ExecutionRecord, FullRecord, Page } from "./answers.js";
-import { TakoError } from "./error.js";
+import { TakoError, amount } from "./error.js";
 import { get, type CallOptions, type Http } from "./http.js";
 import { path } from "./path.js";
 import { Patience, now, sleep } from "./pause.js";
@@ -12,17 +12,18 @@ export interface WaitOptions extends CallOptions {
 
 const longestWait = 240; // seconds in one call; the server waits 300, and so does fetch
 const patienceForRestarts = 120;
+const oneTry = 1; // of a call in a wait, whose patience repeats it and knows when to end
 const page = 100;
 
 /** A job's record, after a wait of so many seconds for its end. */
-export async function result(http: Http, id: string, wait: number, o: CallOptions): Promise<FullRecord> {
+export async function result(http: Http, id: string, wait: number, o: CallOptions, tries?: number): Promise<FullRecord> {
   const where = path`/jobs/${id}/result`;
-  if (!(wait > 0)) return http.object<FullRecord>(get(where, { view: "full" }), o);
+  if (amount("wait", wait) === 0) return http.object<FullRecord>(get(where, { view: "full" }), o);
   for (const until = now() + wait; ;) {
     const part = Math.min(Math.max(until - now(), 1), longestWait); // a second is the least that the server waits
     const q = get(where, { view: "full", wait: true, timeout: Number(part.toFixed(3)) });
     try {
-      return await http.object<FullRecord>({ ...q, within: http.timeout > 0 ? part + http.timeout : 0 }, o);
+      return await http.object<FullRecord>({ ...q, tries, within: http.timeout > 0 ? part + http.timeout : 0 }, o);
     } catch (e) {
       if (!is(e, "timeout") || now() >= until) throw e;
     }
@@ -31,10 +32,10 @@ export async function result(http: Http, id: string, wait: number, o: CallOption
 
 /** The same for as long as it takes, also over a restart of the server. */
 export async function wait(http: Http, id: string, o: WaitOptions): Promise<FullRecord> {
-  const until = now() + (o.timeout ?? Infinity), patience = new Patience(patienceForRestarts);
+  const until = now() + amount("timeout", o.timeout ?? Infinity), patience = new Patience(patienceForRestarts, until);
   for (;;) {
     const left = until - now();
-    try { return await result(http, id, Math.min(Math.max(left, 1), longestWait), o); } catch (e) {
+    try { return await result(http, id, Math.min(Math.max(left, 1), longestWait), o, oneTry); } catch (e) {
       if (is(e, "timeout")) patience.renew();
       else await orPause(e, patience, o.signal);
       if (now() >= until) throw e;
@@ -44,10 +45,10 @@ export async function wait(http: Http, id: string, o: WaitOptions): Promise<Full
 
 /** Looks at a batch until it has ended. */
 export async function waitBatch(http: Http, id: string, o: WaitOptions): Promise<Batch> {
-  const until = now() + (o.timeout ?? Infinity), patience = new Patience(patienceForRestarts);
+  const until = now() + amount("timeout", o.timeout ?? Infinity), patience = new Patience(patienceForRestarts, until);
   for (let pause = 0.2; ; pause = Math.min(pause * 1.5, 2)) {
     try {
-      const batch = await http.object<Batch>(get(path`/batches/${id}`), o);
+      const batch = await http.object<Batch>({ ...get(path`/batches/${id}`), tries: oneTry }, o, "status");
       if (batch.status !== "running") return batch;
       patience.renew();
     } catch (e) { await orPause(e, patience, o.signal); }
@@ -66,7 +67,7 @@ function is(e: unknown, kind: TakoError["kind"]): boolean { return e instanceof 
 export type ResultsOptions = PageOptions & CallOptions & Partial<FullView>;
 
 export function batchResults(http: Http, id: string, o: ResultsOptions): Promise<Page<ExecutionRecord>> {
-  return http.object(get(path`/batches/${id}/results`, { limit: o.limit, offset: o.offset, view: o.view }), o);
+  return http.page(get(path`/batches/${id}/results`, { limit: o.limit, offset: o.offset, view: o.view }), o);
 }
 
 /** All records of a batch, in the order of its items. */
