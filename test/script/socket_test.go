@@ -18,8 +18,8 @@ func TestServerOnASocket(t *testing.T) {
 		t.Fatalf("it listens on %s", s.url)
 	}
 	for command, want := range map[string]string{
-		"TAKO_URL=" + s.url + " tako status": "Status: healthy",
-		"tako jobs list --url " + s.url:      "No jobs.",
+		"TAKO_URL=" + s.url + " tako status":   "Status: healthy",
+		"tako jobs list --json --url " + s.url: `"items":`,
 		`curl -s --unix-socket ` + path + ` http://localhost/execute --json '{"code": "print(6 * 7)"}'`: `"stdout":"42\n"`,
 	} {
 		if out, code := b.shell(t, command); code != 0 || !strings.Contains(out, want) {

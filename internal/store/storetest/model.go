@@ -80,13 +80,14 @@ func (t tb) Error(args ...any)                 { t.r.Error(args...) }
 func (t tb) Fatalf(format string, args ...any) { t.r.Fatalf(format, args...) }
 func (t tb) Fatal(args ...any)                 { t.r.Fatal(args...) }
 
-// tokens are slots that are made one by one and used up.
-type tokens chan struct{}
+// tokens are slots that are made one by one and used up. One that comes back
+// says so by closing itself.
+type tokens chan chan struct{}
 
 func (k tokens) Acquire(ctx context.Context) (func(), error) {
 	select {
-	case <-k:
-		return func() {}, nil
+	case token := <-k:
+		return func() { close(token) }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -94,8 +95,8 @@ func (k tokens) Acquire(ctx context.Context) (func(), error) {
 
 func (k tokens) TryAcquire() (func(), bool) {
 	select {
-	case <-k:
-		return func() {}, true
+	case token := <-k:
+		return func() { close(token) }, true
 	default:
 		return nil, false
 	}
@@ -212,11 +213,27 @@ func (m *machine) begin(r *rapid.T) {
 	}
 }
 
+// offer makes a slot and waits for the claim that takes it. A slot that comes
+// back first was taken for a claim that the database failed; there is another.
+func (m *machine) offer() held {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		token := make(chan struct{})
+		m.claim <- token
+		select {
+		case h := <-m.got:
+			return h
+		case <-token:
+		case <-time.After(patience):
+		}
+	}
+	m.tb.Fatalf("waited in vain: a claim")
+	panic("not reached")
+}
+
 // take has one claim handed out, and checks that it is the one that is next.
 func (m *machine) take(r *rapid.T) {
 	m.pick(r, (*modelJob).waiting)
-	m.claim <- struct{}{}
-	h := receive(m.tb, "a claim", m.got)
+	h := m.offer()
 	var taken *modelJob
 	for _, j := range m.jobs {
 		if j.ID == h.Record.ID {
