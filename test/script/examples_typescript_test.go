@@ -19,9 +19,7 @@ func (p *program) typescript() *exec.Cmd {
 func compiled(t *testing.T, root, source string) string {
 	t.Helper()
 	sdk := filepath.Join(root, "sdk", "typescript")
-	npm := npmIn(t, sdk)
-	npm("", "ci", "--prefer-offline", "--no-audit", "--no-fund")
-	npm("", "run", "build")
+	buildTypeScript(t, sdk)
 	built := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(built, "node_modules"), 0o755))
 	must(t, os.Symlink(sdk, filepath.Join(built, "node_modules", "tako-vm")))
@@ -39,4 +37,17 @@ func compiled(t *testing.T, root, source string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return filepath.Join(built, "main.js")
+}
+
+// buildTypeScript installs and compiles the client, once for all tests.
+func buildTypeScript(t *testing.T, sdk string) {
+	t.Helper()
+	npm := npmIn(t, sdk)
+	done := filepath.Join(os.Getenv(baseVariable), "typescript-is-built")
+	if _, err := os.Stat(done); err == nil {
+		return
+	}
+	npm("", "ci", "--prefer-offline", "--no-audit", "--no-fund")
+	npm("", "run", "build")
+	must(t, os.WriteFile(done, nil, 0o600))
 }
