@@ -29,8 +29,7 @@ func python(t *testing.T, b *bench, env []string, args ...string) string {
 	return string(out)
 }
 
-// The Python package: its own tests, against a server and with the command, and
-// the example.
+// The Python package: its own tests, against a server and with the command.
 func TestPythonPackage(t *testing.T) {
 	if err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import httpx").Run(); err != nil {
 		t.Skip("needs httpx: scripts/setup.sh httpx")
@@ -41,11 +40,6 @@ func TestPythonPackage(t *testing.T) {
 	out := python(t, b, []string{"TAKO_TEST_URL=" + s.url, "TAKO_BINARY=" + b.binary}, "-m", "unittest")
 	if strings.Contains(out, "skipped") {
 		t.Errorf("tests were skipped:\n%s", out)
-	}
-	example := filepath.Join(takotest.Root(t), "examples", "python", "quickstart.py")
-	const want = "executed: 42\ntyped: 3\nhello tako\nfile: upper.txt TAKO\nbatch: ['0', '1', '4']\n"
-	if got := python(t, b, []string{"TAKO_URL=" + s.url}, example); got != want {
-		t.Errorf("the example printed:\n%s", got)
 	}
 	s.stop()
 	for _, root := range []string{b.root, filepath.Join(b.work, "tako-vm", "0")} {
