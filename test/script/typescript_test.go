@@ -33,11 +33,15 @@ func TestTypeScript(t *testing.T) {
 }
 
 // npmIn makes a function that runs npm in a folder, beside the server at url. It
-// skips the test where npm or its registry is missing.
+// skips the test where npm, its registry or a Node that is new enough is missing.
 func npmIn(t *testing.T, dir string) func(url string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed")
+	}
+	const old = "const [major, minor] = process.versions.node.split('.').map(Number); process.exit(major < 20 || major === 20 && minor < 3 ? 1 : 0)"
+	if err := exec.CommandContext(t.Context(), "node", "-e", old).Run(); err != nil {
+		t.Skipf("the client needs Node 20.3 or newer, as Debian 13 has it: %v", err)
 	}
 	away := regexp.MustCompile(`\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b`)
 	return func(url string, args ...string) string {
